@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { signedGrantSchema } from "../grant.ts";
+import { jobKindSchema, orderSchema, outcomeSchema, pieceReportSchema, progressSchema } from "../job.ts";
+import { idSchema, isoTimeSchema, sha256Schema, sizeBytesSchema } from "../scalars.ts";
+import { route } from "./route.ts";
+
+/** The agent's side of the API. Every call about an attempt carries the fencing token of its lease. */
+const lease = { attemptId: idSchema, fencingToken: z.number().int() };
+
+export const agentRoutes = {
+  claim: route({
+    name: "agent.claim",
+    method: "POST",
+    path: "/v1/agent/claim",
+    summary: "Take one due job, if there is one; the answer is the attempt's order.",
+    /** `kinds` narrows the choice: an agent whose hands are full still takes what costs it little. */
+    input: z.object({ agent: z.string().min(1), jobId: idSchema.optional(), kinds: z.array(jobKindSchema).min(1).optional() }),
+    output: z.object({ order: orderSchema.nullable() }),
+  }),
+  heartbeat: route({
+    name: "agent.heartbeat",
+    method: "POST",
+    path: "/v1/agent/attempts/:attemptId/heartbeat",
+    summary: "Renew the lease and report progress; the answer tells whether to stop.",
+    input: z.object({ ...lease, progress: progressSchema.nullable() }),
+    output: z.object({ leaseMs: z.number().int(), cancel: z.boolean() }),
+  }),
+  grantPut: route({
+    name: "agent.grantPut",
+    method: "POST",
+    path: "/v1/agent/attempts/:attemptId/grants",
+    summary: "Ask to write objects under the attempt's prefix; names, sizes and hashes are bound.",
+    input: z.object({ ...lease, objects: z.array(z.object({ name: z.string(), sizeBytes: sizeBytesSchema, sha256: sha256Schema })).min(1).max(64) }),
+    output: z.object({ grants: z.array(signedGrantSchema) }),
+  }),
+  grantGet: route({
+    name: "agent.grantGet",
+    method: "POST",
+    path: "/v1/agent/attempts/:attemptId/read-grants",
+    summary: "Ask to read objects that the attempt's order names.",
+    input: z.object({ ...lease, keys: z.array(z.string()).min(1).max(256) }),
+    output: z.object({ grants: z.array(signedGrantSchema) }),
+  }),
+  reportPiece: route({
+    name: "agent.reportPiece",
+    method: "POST",
+    path: "/v1/agent/attempts/:attemptId/pieces",
+    summary: "Commit a stored piece of log.",
+    input: z.object({ ...lease, piece: pieceReportSchema }),
+    output: z.object({ committedAt: isoTimeSchema }),
+  }),
+  finish: route({
+    name: "agent.finish",
+    method: "POST",
+    path: "/v1/agent/attempts/:attemptId/finish",
+    summary: "End the attempt; a backup is committed before the answer.",
+    input: z.object({ ...lease, outcome: outcomeSchema }),
+    output: z.object({ state: z.string() }),
+  }),
+  openKeys: route({
+    name: "keys.open",
+    method: "POST",
+    path: "/v1/keys/open",
+    summary: "Exchange pack headers, each with its signed read grant, for file keys (base64).",
+    input: z.object({ requests: z.array(z.object({ grant: signedGrantSchema, header: z.base64() })).min(1).max(256) }),
+    output: z.object({ fileKeys: z.array(z.base64()) }),
+  }),
+};

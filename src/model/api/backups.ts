@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { backupSchema } from "../backup.ts";
+import { jobSchema } from "../job.ts";
+import { backupKindSchema, manifestSchema } from "../manifest.ts";
+import { tierSchema } from "../policy.ts";
+import { verificationReportSchema } from "../verification.ts";
+import { idSchema } from "../scalars.ts";
+import { route } from "./route.ts";
+
+export const backupRoutes = {
+  list: route({
+    name: "backups.list",
+    method: "GET",
+    path: "/v1/backups",
+    summary: "Committed backups, newest first.",
+    input: z.object({ instance: z.string().optional(), limit: z.coerce.number().int().min(1).max(1000).default(200), before: idSchema.optional() }),
+    output: z.object({ backups: z.array(backupSchema) }),
+  }),
+  show: route({
+    name: "backups.show",
+    method: "GET",
+    path: "/v1/backups/:backupId",
+    summary: "One backup with its manifest and verification reports.",
+    input: z.object({ backupId: idSchema }),
+    output: z.object({ backup: backupSchema, manifest: manifestSchema, chain: z.array(backupSchema), reports: z.array(verificationReportSchema) }),
+  }),
+  run: route({
+    name: "backups.run",
+    method: "POST",
+    path: "/v1/backups",
+    summary: "Start a backup now. `auto` takes an incremental when there is something to build on, else a full.",
+    input: z.object({ instance: z.string().min(1), kind: z.union([backupKindSchema, z.literal("auto")]).default("auto") }),
+    output: z.object({ job: jobSchema }),
+  }),
+  verify: route({
+    name: "backups.verify",
+    method: "POST",
+    path: "/v1/backups/:backupId/verifications",
+    summary: "Start a verification by real restore.",
+    input: z.object({ backupId: idSchema, tier: tierSchema.optional() }),
+    output: z.object({ job: jobSchema }),
+  }),
+  hold: route({
+    name: "backups.hold",
+    method: "POST",
+    path: "/v1/backups/:backupId/holds",
+    summary: "Keep this backup, and what it builds on, until the hold is released.",
+    input: z.object({ backupId: idSchema, reason: z.string().min(1).max(500), by: z.string().min(1) }),
+    output: z.object({ backup: backupSchema }),
+  }),
+  release: route({
+    name: "backups.release",
+    method: "DELETE",
+    path: "/v1/backups/:backupId/holds",
+    summary: "Release all holds of this backup.",
+    input: z.object({ backupId: idSchema, by: z.string().min(1) }),
+    output: z.object({ backup: backupSchema }),
+  }),
+};

@@ -1,0 +1,18 @@
+import { agentRoutes } from "./agent.ts";
+import { backupRoutes } from "./backups.ts";
+import { findRoutes } from "./finds.ts";
+import { instanceRoutes } from "./instances.ts";
+import { jobRoutes } from "./jobs.ts";
+import { restoreRoutes } from "./restores.ts";
+import { systemRoutes } from "./system.ts";
+
+/** Every route of the API, by noun. To add a noun: write its file, add it here. */
+export const api = {
+  agent: agentRoutes,
+  backups: backupRoutes,
+  finds: findRoutes,
+  instances: instanceRoutes,
+  jobs: jobRoutes,
+  restores: restoreRoutes,
+  system: systemRoutes,
+};
