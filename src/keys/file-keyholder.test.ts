@@ -1,0 +1,114 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Encrypter } from "age-encryption";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isoTime, systemClock } from "../lib/clock.ts";
+import { idFactory } from "../lib/ids.ts";
+import { type Log, silentLog } from "../lib/log.ts";
+import { generateSigningKey, signerFrom } from "../lib/signing.ts";
+import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
+import { grantVerifier } from "../model/grant-check.ts";
+import { heldFingerprints, openKeyholder } from "./file-keyholder.ts";
+import { generateKeyPair, type KeyPair, writeIdentityFile } from "./identities.ts";
+import type { Keyholder } from "./keyholder.ts";
+import { recipientFingerprints } from "./recipients.ts";
+
+const NOW_MS = Date.UTC(2026, 0, 1);
+const newId = idFactory();
+const signer = signerFrom(generateSigningKey());
+
+let folder: string;
+let pair: KeyPair;
+let path: string;
+let lines: string[];
+let keyholder: Keyholder;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hf-kh-"));
+  pair = await generateKeyPair();
+  path = join(folder, "a.key");
+  lines = [];
+  await writeIdentityFile(path, pair, systemClock);
+  const keep = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
+  const log: Log = { ...silentLog, info: keep, warn: keep };
+  keyholder = openKeyholder({ identityPaths: [path], verifyGrant: grantVerifier(signer.publicKey), log, clock: { ...systemClock, nowMs: () => NOW_MS } });
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+function grant(more: Partial<Grant> = {}, by = signer, kind = GRANT_KIND): SignedGrant {
+  const body: Grant = {
+    grantId: newId(),
+    operation: "get",
+    repository: "main",
+    key: "i/backups/b/000000.zst.age",
+    attemptId: newId(),
+    sizeBytes: 1,
+    sha256: "0".repeat(64),
+    expiresAt: isoTime(NOW_MS + 60_000),
+    ...more,
+  };
+  return by.sign(kind, body);
+}
+
+async function headerFor(recipient: string): Promise<{ header: Uint8Array; fileKey: Uint8Array }> {
+  const encrypter = new Encrypter();
+  let fileKey = new Uint8Array();
+  encrypter.addRecipient(recipient);
+  encrypter.addRecipient({
+    wrapFileKey: (key) => {
+      fileKey = key.slice();
+      return [];
+    },
+  });
+  const file = await encrypter.encrypt(new Uint8Array(0));
+  return { header: file.slice(0, -32), fileKey };
+}
+
+describe("the keyholder", () => {
+  test("gives the file keys of the packs that were granted, in order, and logs each without the key", async () => {
+    const [a, b] = [await headerFor(pair.recipient), await headerFor(pair.recipient)];
+    const keys = await keyholder.open([
+      { grant: grant(), header: a.header },
+      { grant: grant({ key: "other" }), header: b.header },
+    ]);
+    expect(keys).toEqual([a.fileKey, b.fileKey]);
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toMatch(/^file key released .*"key":"other"/);
+    expect(lines.join()).not.toContain(Buffer.from(a.fileKey).toString("base64"));
+    expect(lines.join()).not.toContain(pair.identity);
+  });
+
+  test("refuses a header for somebody else's key", async () => {
+    const { header } = await headerFor((await generateKeyPair()).recipient);
+    await expect(keyholder.open([{ grant: grant(), header }])).rejects.toMatchObject({ code: "KEY_WRONG" });
+  });
+
+  test("refuses an altered header", async () => {
+    const { header } = await headerFor(pair.recipient);
+    header[header.length - 3]! ^= 1;
+    await expect(keyholder.open([{ grant: grant(), header }])).rejects.toMatchObject({ code: "KEY_WRONG" });
+  });
+
+  test.each<[string, () => SignedGrant]>([
+    ["to write", () => grant({ operation: "put" })],
+    ["that has expired this very millisecond", () => grant({ expiresAt: isoTime(NOW_MS) })],
+    ["without a readable end", () => grant({ expiresAt: "some day" })],
+    ["signed by another key", () => grant({}, signerFrom(generateSigningKey()))],
+    ["of another kind", () => grant({}, signer, "holdfast-manifest-v1")],
+    ["whose key was changed", () => { const signed = grant(); return { ...signed, body: { ...signed.body, key: "another" } }; }],
+  ])("refuses a grant %s and logs it", async (_what, makeGrant) => {
+    const { header } = await headerFor(pair.recipient);
+    await expect(keyholder.open([{ grant: makeGrant(), header }])).rejects.toMatchObject({ code: "GRANT_INVALID" });
+    expect(lines[0]).toMatch(/^file key refused/);
+  });
+
+  test("says when its identity file has gone", async () => {
+    await rm(path);
+    await expect(keyholder.open([])).rejects.toMatchObject({ code: "KEY_MISSING" });
+  });
+
+  test("tells which recipients it serves", async () => {
+    expect(await heldFingerprints([path])).toEqual(recipientFingerprints([pair.recipient]));
+  });
+});

@@ -1,0 +1,50 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { HoldfastError, toErrorRecord } from "../lib/errors.ts";
+import { PayloadDamage } from "./age-payload.ts";
+import { FrameDamage } from "./frame-splitter.ts";
+import { PartOpener } from "./part-opener.ts";
+import type { OpenerOrder, OpenerReport, OpenerStart } from "./read-messages.ts";
+
+/**
+ * A thread that hashes and decrypts stored bytes out of the shared ring and cuts what it finds into zstd frames. Damage is
+ * reported; any other error ends the thread, and the main thread fails the whole read.
+ */
+function openParts({ ring }: OpenerStart): void {
+  const report = (message: OpenerReport, transfer: readonly ArrayBuffer[] = []): void => parentPort?.postMessage(message, transfer);
+  const onFrame = (frame: Uint8Array<ArrayBuffer>): void => report({ kind: "frame", frame }, [frame.buffer]);
+  let opener: PartOpener | null = null;
+  let hasFailed = false;
+  const take = (order: OpenerOrder): void => {
+    if (order.kind === "part") {
+      opener = new PartOpener(order, onFrame);
+      return;
+    }
+    if (opener === null) throw new Error(`"${order.kind}" came before any part`);
+    if (order.kind === "end") {
+      opener.finish();
+      report({ kind: "end" });
+      return;
+    }
+    const memory = ring[order.slot];
+    if (memory === undefined) throw new RangeError(`the ring has no slot ${order.slot}`);
+    opener.update(new Uint8Array(memory, 0, order.sizeBytes));
+    report({ kind: "free", slot: order.slot });
+  };
+  parentPort?.on("message", (order: OpenerOrder) => {
+    if (hasFailed) return;
+    try {
+      take(order);
+    } catch (error) {
+      hasFailed = true;
+      report({ kind: "failed", error: toErrorRecord(named(error, opener)) });
+    }
+  });
+}
+
+function named(error: unknown, opener: PartOpener | null): HoldfastError {
+  if (error instanceof HoldfastError) return error;
+  if (opener !== null && (error instanceof PayloadDamage || error instanceof FrameDamage)) return opener.damage(error);
+  throw error;
+}
+
+openParts(workerData as OpenerStart);
