@@ -1,0 +1,17 @@
+import type { Readable } from "node:stream";
+import type { SignedGrant } from "../model/grant.ts";
+
+/**
+ * The only door between an agent and a repository: it opens for a signed grant and for exactly the object it names.
+ * In `up` it is a function call; later it is the gateway or a signed request. It checks signature, expiry, operation,
+ * key, size and hash, and throws GRANT_INVALID otherwise.
+ */
+export interface ObjectGate {
+  put(grant: SignedGrant, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes a grant to put and tells whether its object is already stored with exactly the size and hash that the grant
+   * names: how a write whose answer was lost is confirmed. A gate without it cannot confirm, and the write fails.
+   */
+  confirm?(grant: SignedGrant, signal: AbortSignal): Promise<boolean>;
+  get(grant: SignedGrant, range: { start: number; end: number } | undefined, signal: AbortSignal): Promise<Readable>;
+}

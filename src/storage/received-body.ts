@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+import { HoldfastError } from "../lib/errors.ts";
+import type { PutOptions } from "./storage.ts";
+
+/**
+ * The chunks of a body as they come. Throws OBJECT_DAMAGED as soon as there are more bytes than promised, and after the
+ * last one when size or SHA-256 differ; the signal's reason at once on abort, even while the body stalls; and whatever
+ * the body itself throws.
+ */
+export async function* receivedBody(
+  key: string,
+  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  { sizeBytes, sha256, signal }: PutOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const hash = createHash("sha256");
+  let receivedBytes = 0;
+  for await (const chunk of untilAborted(body, signal)) {
+    receivedBytes += chunk.byteLength;
+    if (receivedBytes > sizeBytes) throw new HoldfastError("OBJECT_DAMAGED", `More than the promised ${sizeBytes} bytes came for ${key}.`);
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (receivedBytes !== sizeBytes) throw new HoldfastError("OBJECT_DAMAGED", `${receivedBytes} bytes came for ${key}, not the promised ${sizeBytes}.`);
+  const received = hash.digest("hex");
+  if (received !== sha256) throw new HoldfastError("OBJECT_DAMAGED", `What came for ${key} has the SHA-256 ${received}, not the promised ${sha256}.`);
+}
+
+async function* untilAborted<T>(items: Iterable<T> | AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T, void, undefined> {
+  signal?.throwIfAborted();
+  if (signal === undefined) {
+    yield* items;
+    return;
+  }
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => undefined);
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  let isDone = false;
+  try {
+    for (;;) {
+      const next = await Promise.race([aborted.promise, iterator.next()]);
+      isDone = next.done === true;
+      if (next.done === true) return;
+      yield next.value;
+      signal.throwIfAborted();
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    // Not waited for: a body that stalls would hold up the abort.
+    if (!isDone) void Promise.resolve(iterator.return?.()).catch(() => undefined);
+  }
+}

@@ -1,0 +1,59 @@
+import type { Readable } from "node:stream";
+import type { z } from "zod";
+
+export interface StoredObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+/** What a new object must be; `put` refuses anything else. */
+export interface PutOptions {
+  readonly sizeBytes: number;
+  /** SHA-256 (hex) of the whole body; the driver compares it with what it received. */
+  readonly sha256: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GetOptions {
+  /** Bytes [start, end); without it the whole object. */
+  readonly range?: { readonly start: number; readonly end: number };
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Where backups live. Keys are `/`-separated ids. Every sentence here is a test in test/contract/storage.ts, run
+ * against every driver.
+ */
+export interface Storage {
+  /**
+   * Stores `body` under `key`, durably and all or nothing: when it resolves the object survives a power cut; when it
+   * rejects, `key` does not exist. Throws OBJECT_EXISTS when it did before: objects are written once. Throws
+   * OBJECT_DAMAGED when size or hash differ from what was promised; STORAGE_FULL, STORAGE_READ_ONLY or STORAGE_FAILED
+   * when the place says so.
+   */
+  put(key: string, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject>;
+  /** Throws OBJECT_NOT_FOUND before the first byte when there is none. */
+  get(key: string, options?: GetOptions): Promise<Readable>;
+  /** Null when there is no such object. */
+  stat(key: string): Promise<StoredObject | null>;
+  /** Every object whose key begins with `prefix`, in key order; unfinished ones are never seen. */
+  list(prefix: string): AsyncIterable<StoredObject>;
+  /** Deletes the keys that exist and ignores the rest. Only the server calls this. */
+  delete(keys: readonly string[]): Promise<void>;
+  /** Unfinished writes older than `olderThanMs`, by a name that a person can find; with `remove` they are deleted. */
+  leftovers(options: { olderThanMs: number; remove: boolean }): Promise<string[]>;
+  /** Where this is, for people; without secrets. */
+  describe(): string;
+}
+
+export interface StorageDriver<Options = unknown> {
+  readonly kind: string;
+  readonly title: string;
+  /** Checks the `options` of a repository in the configuration. Secrets are marked with `.meta({ secret: true })`. */
+  readonly options: z.ZodType<Options>;
+  open(options: Options): Storage;
+}
+
+export function defineStorage<Options>(driver: StorageDriver<Options>): StorageDriver<Options> {
+  return driver;
+}
