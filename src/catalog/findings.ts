@@ -1,0 +1,38 @@
+import { type Finding, findingSchema } from "../model/verification.ts";
+import type { CatalogDb } from "./schema.ts";
+
+const columns = ["id as findingId", "kind", "subject", "severity", "message", "remedy", "openedAt", "closedAt"] as const;
+
+/** Opens a finding, or renews the words of the open one of the same kind and subject. True when it is new. */
+export async function openFinding(db: CatalogDb, finding: Omit<Finding, "closedAt">): Promise<boolean> {
+  const { findingId, kind, subject, severity, message, remedy, openedAt } = finding;
+  const openKey = `${kind} ${subject}`;
+  const renewed = await db.updateTable("finding").set({ severity, message, remedy }).where("openKey", "=", openKey).executeTakeFirst();
+  if (renewed.numUpdatedRows > 0n) return false;
+  await db.insertInto("finding").values({ id: findingId, kind, subject, openKey, severity, message, remedy, openedAt, closedAt: null }).execute();
+  return true;
+}
+
+/** Closes the open finding of this kind and subject, if there is one. True when there was. */
+export async function closeFinding(db: CatalogDb, kind: string, subject: string, at: string): Promise<boolean> {
+  const closed = await db
+    .updateTable("finding")
+    .set({ openKey: null, closedAt: at })
+    .where("openKey", "=", `${kind} ${subject}`)
+    .executeTakeFirst();
+  return closed.numUpdatedRows > 0n;
+}
+
+/** Open findings, or all; newest first, at most `limit`. */
+export async function listFindings(db: CatalogDb, options: { all: boolean; limit?: number }): Promise<Finding[]> {
+  const every = db.selectFrom("finding").select(columns).orderBy("id", "desc").limit(options.limit ?? 1_000);
+  const rows = await (options.all ? every : every.where("openKey", "is not", null)).execute();
+  return rows.map((row) => findingSchema.parse(row));
+}
+
+/** Open findings whose subject is one of these. */
+export async function openFindingsOf(db: CatalogDb, subjects: readonly string[]): Promise<Finding[]> {
+  if (subjects.length === 0) return [];
+  const rows = await db.selectFrom("finding").select(columns).where("openKey", "is not", null).where("subject", "in", subjects).orderBy("id").execute();
+  return rows.map((row) => findingSchema.parse(row));
+}

@@ -1,0 +1,12 @@
+import type { Kysely } from "kysely";
+import { first } from "./0001-first.ts";
+
+/** One step of the catalog's form. A migration that was released is never edited: the next one mends it. */
+export interface Migration {
+  readonly number: number;
+  readonly name: string;
+  up(db: Kysely<unknown>): Promise<void>;
+}
+
+/** In order, numbered from 1 without a hole. To add one: write its file, add it here. */
+export const migrations: readonly Migration[] = [first];

@@ -1,0 +1,250 @@
+import type { Kysely } from "kysely";
+
+/**
+ * The catalog's tables as Kysely sees them. Columns are camelCase here and snake_case in the database. Instants are ISO
+ * text, `…Ms` are milliseconds since 1970, LSNs are decimal text, flags are 0 or 1, and what is called JSON is text that
+ * the statement functions parse with the model's schemas.
+ */
+export interface CatalogSchema {
+  setting: SettingTable;
+  policy: PolicyTable;
+  repository: RepositoryTable;
+  instance: InstanceTable;
+  timeline: TimelineTable;
+  scheduleMark: ScheduleMarkTable;
+  job: JobTable;
+  attempt: AttemptTable;
+  logGrant: LogGrantTable;
+  backup: BackupTable;
+  logPiece: LogPieceTable;
+  pendingPiece: PendingPieceTable;
+  doomedObject: DoomedObjectTable;
+  hold: HoldTable;
+  verification: VerificationTable;
+  finding: FindingTable;
+  probe: ProbeTable;
+}
+
+/** What every statement function takes first; a transaction is one, too. */
+export type CatalogDb = Kysely<CatalogSchema>;
+
+interface SettingTable {
+  key: string;
+  value: string;
+}
+
+interface PolicyTable {
+  name: string;
+  /** JSON of a parsed Policy. */
+  spec: string;
+  version: number;
+}
+
+interface RepositoryTable {
+  name: string;
+  kind: string;
+  /** JSON, as the configuration gives it. */
+  options: string;
+  /** Null until the repository was opened for the first time. */
+  repositoryId: string | null;
+}
+
+interface InstanceTable {
+  id: string;
+  name: string;
+  engine: string;
+  policy: string;
+  region: string;
+  timeZone: string;
+  owner: string | null;
+  /** JSON in the engine's connection form. */
+  connection: string;
+  createdAt: string;
+  removedAt: string | null;
+}
+
+/** Lineages of an instance's log; the newest id is the current one. */
+interface TimelineTable {
+  id: string;
+  instanceId: string;
+  /** Null until a backup or a piece of log told it. */
+  dataIdentity: string | null;
+  createdAt: string;
+}
+
+/** How far each schedule of an instance has come. */
+interface ScheduleMarkTable {
+  /** `instance-id track`. */
+  key: string;
+  instanceId: string;
+  track: string;
+  scheduledAtMs: number;
+}
+
+interface JobTable {
+  id: string;
+  kind: string;
+  instanceId: string | null;
+  policy: string | null;
+  scheduledAt: string;
+  /** Unique; null for jobs that no schedule made. */
+  scheduleKey: string | null;
+  state: string;
+  subject: string;
+  /** JSON of JobParams. */
+  params: string;
+  /** Not given to an agent before this. */
+  notBeforeMs: number;
+  attemptCount: number;
+  cancelRequested: number;
+  createdAt: string;
+  endedAt: string | null;
+  result: string | null;
+  error: string | null;
+}
+
+interface AttemptTable {
+  id: string;
+  jobId: string;
+  number: number;
+  agent: string;
+  state: string;
+  fencingToken: number;
+  leaseExpiresAtMs: number;
+  /** Where it writes: repository, log lineage, and the latest expiry of a grant to write. */
+  repository: string;
+  timeline: string;
+  lastGrantExpiresAtMs: number;
+  /** JSON of the Work in its order: tells what it may read and what it was asked to do. */
+  work: string;
+  startedAt: string;
+  endedAt: string | null;
+  progress: string | null;
+  error: string | null;
+  /** The signed manifest, from the moment the attempt is `committing`. */
+  commitDocument: string | null;
+  /** JSON of what the job's result will be. */
+  commitResult: string | null;
+  /** Set when the objects of an attempt that came to nothing have been deleted. */
+  sweptAt: string | null;
+}
+
+/** Objects of log that an agent may have written and that no committed piece names yet. */
+interface LogGrantTable {
+  key: string;
+  repository: string;
+  attemptId: string;
+  segmentId: string;
+  expiresAtMs: number;
+}
+
+interface BackupTable {
+  id: string;
+  instanceId: string;
+  instanceName: string;
+  policy: string;
+  jobId: string;
+  repository: string;
+  kind: string;
+  parentId: string | null;
+  chainId: string;
+  timeline: string;
+  scheduledAt: string;
+  startedAt: string;
+  endedAt: string;
+  committedAt: string;
+  streamBytes: number;
+  storedBytes: number;
+  packCount: number;
+  dataIdentity: string;
+  toLsn: string;
+  /** JSON of BackupFacts. */
+  facts: string;
+  /** JSON of Manifest, and size and SHA-256 of the stored signed document. */
+  manifest: string;
+  manifestBytes: number;
+  manifestSha256: string;
+}
+
+interface LogPieceTable {
+  id: string;
+  instanceId: string;
+  timeline: string;
+  repository: string;
+  kind: string;
+  file: string;
+  fileNumber: number;
+  startPosition: number;
+  endPosition: number;
+  closesFile: number;
+  storedBytes: number;
+  groupCount: number;
+  firstStampS: number | null;
+  lastStampS: number | null;
+  committedAt: string;
+  /** JSON of LogSegment, and size and SHA-256 of the stored signed document. */
+  segment: string;
+  documentBytes: number;
+  documentSha256: string;
+}
+
+/** Pieces whose signed document is decided but perhaps not stored yet; finished at the next start. */
+interface PendingPieceTable {
+  id: string;
+  attemptId: string;
+  repository: string;
+  /** The signed document. */
+  document: string;
+  createdAt: string;
+}
+
+/** Objects that the catalog has given up and that are still to be deleted, lowest `rank` first. */
+interface DoomedObjectTable {
+  key: string;
+  repository: string;
+  rank: number;
+}
+
+interface HoldTable {
+  id: string;
+  backupId: string;
+  reason: string;
+  by: string;
+  at: string;
+  releasedAt: string | null;
+  releasedBy: string | null;
+}
+
+interface VerificationTable {
+  id: string;
+  backupId: string;
+  instanceId: string;
+  tier: string;
+  status: string;
+  at: string;
+  restoreMs: number;
+  /** The signed report. */
+  document: string;
+  /** JSON of the row counts it found; null when it counted nothing or the catalog was rebuilt. */
+  counts: string | null;
+}
+
+interface FindingTable {
+  id: string;
+  kind: string;
+  subject: string;
+  /** `kind subject` while it is open, null afterwards: one open finding of each. */
+  openKey: string | null;
+  severity: string;
+  message: string;
+  remedy: string;
+  openedAt: string;
+  closedAt: string | null;
+}
+
+interface ProbeTable {
+  instanceId: string;
+  at: string;
+  /** JSON of ProbeReport. */
+  report: string;
+}
