@@ -1,0 +1,81 @@
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { silentLog } from "../../lib/log.ts";
+import type { EngineContext } from "../engine.ts";
+import { unpack } from "./unpack.ts";
+
+const NEVER = new AbortController().signal;
+let dir: string;
+let context: EngineContext;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hf-un-"));
+  context = { instance: { id: "01J00000000000000000000000", name: "shop" }, connection: {}, scratchDir: dir, sandboxUser: undefined, log: silentLog };
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+function head(type: "P" | "E", path: string): Buffer {
+  const bytes = Buffer.alloc(14 + path.length);
+  bytes.write(`XBSTCK01\0${type}`, "latin1");
+  bytes.writeUInt32LE(path.length, 10);
+  bytes.write(path, 14, "latin1");
+  return bytes;
+}
+
+function payload(path: string, data: Buffer, offset = 0): Buffer {
+  const numbers = Buffer.alloc(20);
+  numbers.writeBigUInt64LE(BigInt(data.length), 0);
+  numbers.writeBigUInt64LE(BigInt(offset), 8);
+  numbers.writeUInt32LE(crc32(data), 16);
+  return Buffer.concat([head("P", path), numbers, data]);
+}
+
+function extract(pieces: readonly Buffer[], target = join(dir, "d")): Promise<void> {
+  return unpack(context, Readable.from(pieces, { objectMode: false }), target, NEVER);
+}
+
+it("writes interleaved files, in folders, each byte at its place, and empty ones too", async () => {
+  const stream = Buffer.concat([payload("a", Buffer.from("one")), payload("x/y/b", Buffer.from("two")), payload("a", Buffer.from("four"), 3), head("E", "a"), head("E", "x/y/b"), head("E", "./x/none")]);
+  for (const size of [1, 7, 64, stream.length]) {
+    const target = join(dir, `d${String(size)}`);
+    const pieces = Array.from({ length: Math.ceil(stream.length / size) }, (_, index) => Buffer.from(stream.subarray(index * size, (index + 1) * size)));
+    await extract(pieces, target);
+    expect(await readFile(join(target, "a"), "utf8")).toBe("onefour");
+    expect(await readFile(join(target, "x/y/b"), "utf8")).toBe("two");
+    expect((await stat(join(target, "x/none"))).size).toBe(0);
+  }
+});
+
+it("gives the memory of the stream's pieces back", async () => {
+  const piece = Buffer.concat([payload("a", Buffer.alloc(1_000_000, 7)), head("E", "a")]);
+  await extract([piece]);
+  expect(piece.byteLength).toBe(0);
+  expect((await readFile(join(dir, "d/a"))).equals(Buffer.alloc(1_000_000, 7))).toBe(true);
+});
+
+it.each([
+  ["a path that is a file and a folder", [payload("a", Buffer.from("1")), head("E", "a"), payload("a/b", Buffer.from("2")), head("E", "a/b")]],
+  ["a path that leads out", [payload("../a", Buffer.from("1")), head("E", "../a")]],
+  ["a file without an end", [payload("a", Buffer.from("1"))]],
+  ["no stream at all", [Buffer.from("something else")]],
+])("refuses %s as STREAM_DAMAGED", async (_what, pieces) => {
+  await expect(extract(pieces)).rejects.toMatchObject({ code: "STREAM_DAMAGED" });
+  expect(await readdir(dir)).toEqual(["d"]);
+});
+
+it("leaves no file open when a stream breaks off", async () => {
+  const before = (await readdir("/proc/self/fd")).length;
+  const breaks = Readable.from(
+    (function* () {
+      yield payload("a", Buffer.from("1"));
+      throw new Error("gone");
+    })(),
+    { objectMode: false },
+  );
+  await expect(unpack(context, breaks, join(dir, "d"), NEVER)).rejects.toMatchObject({ code: "STREAM_DAMAGED" });
+  expect((await readdir("/proc/self/fd")).length).toBeLessThanOrEqual(before);
+});
