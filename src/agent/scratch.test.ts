@@ -1,0 +1,52 @@
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Log, silentLog } from "../lib/log.ts";
+import { makeScratch, removeLeftovers } from "./scratch.ts";
+
+const attempt = { attemptId: "01J00000000000000ABCDEFGHJ", agent: "a" };
+let root: string;
+beforeEach(async () => {
+  root = join(await mkdtemp(join(tmpdir(), "hf-")), "scratch");
+});
+afterEach(() => rm(join(root, ".."), { recursive: true, force: true }));
+
+test("an attempt's directory is empty, can be passed through, and is gone at the end", async () => {
+  const scratch = await makeScratch(root, attempt);
+  expect(await readdir(scratch.dir)).toEqual([]);
+  expect((await stat(scratch.dir)).mode & 0o777).toBe(0o711);
+  await writeFile(join(scratch.dir, "x"), "x");
+  await scratch.remove();
+  expect(await readdir(root)).toEqual([]);
+});
+
+test("what a living process works in is no leftover", async () => {
+  const scratch = await makeScratch(root, attempt);
+  expect(await removeLeftovers(root, silentLog)).toEqual([]);
+  expect(await readdir(scratch.dir)).toEqual([]);
+});
+
+test("what a dead process left is removed and named, even when its process number lives again", async () => {
+  const seen: object[] = [];
+  const log: Log = { ...silentLog, warn: (fields) => seen.push(fields) };
+  const leave = async (name: string, owner: unknown): Promise<string> => {
+    const home = join(root, name);
+    await mkdir(join(home, "w", "data"), { recursive: true });
+    if (owner !== null) await writeFile(join(home, "owner.json"), typeof owner === "string" ? owner : JSON.stringify(owner));
+    return home;
+  };
+  const homes = [
+    await leave("dead", { pid: 4_194_304, processStart: "1", attemptId: "01DEAD", agent: "a" }),
+    await leave("half", '{"pid":'),
+    await leave("nobody", null),
+    await leave("reborn", { pid: process.pid, processStart: "1", attemptId: "01REBORN", agent: "a" }),
+  ];
+  expect((await removeLeftovers(root, log)).sort()).toEqual(homes);
+  expect(await readdir(root)).toEqual([]);
+  expect(seen).toContainEqual({ path: homes[0], attemptId: "01DEAD", pid: 4_194_304 });
+});
+
+test("a root that does not exist yet has no leftovers", async () => {
+  expect(await removeLeftovers(join(root, "none"), silentLog)).toEqual([]);
+});

@@ -1,0 +1,137 @@
+import { type AttemptRow, noteGrantExpiry, workOf } from "../catalog/attempts.ts";
+import { getJobRow } from "../catalog/jobs.ts";
+import { inTransaction } from "../catalog/open-catalog.ts";
+import { putLogGrants } from "../catalog/pieces-in-work.ts";
+import type { CatalogDb } from "../catalog/schema.ts";
+import { isoTime } from "../lib/clock.ts";
+import { HoldfastError } from "../lib/errors.ts";
+import { ID_PATTERN } from "../lib/ids.ts";
+import type { BackupRef, SegmentRef } from "../model/backup.ts";
+import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
+import type { Work } from "../model/job.ts";
+import { backupPrefix, INDEX_NAME, logPrefix, packName, type StoredPart } from "../model/manifest.ts";
+import { type LeaseClaim, requireLease } from "./leases.ts";
+import type { ControlPorts, ControlSettings } from "./ports.ts";
+
+export interface ReadableObject {
+  readonly repository: string;
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** The id in the name of a log object: `<id>.zst.age` or `<id>.index.zst.age`; null for any other name. */
+export function segmentIdOf(name: string): string | null {
+  const id = name.slice(0, 26);
+  const rest = name.slice(26);
+  return ID_PATTERN.test(id) && (rest === ".zst.age" || rest === ".index.zst.age") ? id : null;
+}
+
+/** True for the names of packs and the index; nothing else may be written under a backup's prefix by an agent. */
+export function isBackupObjectName(name: string): boolean {
+  if (name === INDEX_NAME) return true;
+  const number = /^(\d{6,12})\.zst\.age$/.exec(name)?.[1];
+  return number !== undefined && packName(Number(number)) === name;
+}
+
+/** Every object that an order names: what its attempt may read. */
+export function readableObjects(work: Work): ReadableObject[] {
+  switch (work.kind) {
+    case "backup":
+    case "ship":
+    case "probe":
+      return [];
+    case "restore":
+      return [...work.plan.chain.flatMap(objectsOfBackup), ...work.plan.segments.flatMap(objectsOfSegment)];
+    case "verify":
+      return [...work.chain.flatMap(objectsOfBackup), ...work.segments.flatMap(objectsOfSegment)];
+    case "check":
+      return work.objects.map(({ repository, key, sizeBytes, sha256 }) => ({ repository, key, sizeBytes, sha256 }));
+  }
+}
+
+function objectsOfBackup(backup: BackupRef): ReadableObject[] {
+  return [...backup.packs, backup.index].map((part) => readable(backup, part));
+}
+
+function objectsOfSegment({ repository, prefix, segment }: SegmentRef): ReadableObject[] {
+  return [segment.object, segment.index].map((part) => readable({ repository, prefix }, part));
+}
+
+function readable(place: { repository: string; prefix: string }, part: StoredPart): ReadableObject {
+  return { repository: place.repository, key: `${place.prefix}${part.name}`, sizeBytes: part.sizeBytes, sha256: part.sha256 };
+}
+
+export interface Grants {
+  /** Grants to write objects under the attempt's prefix. GRANT_INVALID for a name that is not one of its kind's. */
+  put(claim: LeaseClaim, objects: readonly { name: string; sizeBytes: number; sha256: string }[]): Promise<SignedGrant[]>;
+  /** Grants to read objects that the attempt's order names. GRANT_INVALID for any other key. */
+  get(claim: LeaseClaim, keys: readonly string[]): Promise<SignedGrant[]>;
+}
+
+const REMEMBERED_ATTEMPTS = 32;
+
+/** Grants for the holder of a lease: signed, bound to key, size and hash, and valid for `grantMs`. */
+export function createGrants(ports: ControlPorts, settings: Pick<ControlSettings, "grantMs">): Grants {
+  const readables = new Map<string, Map<string, ReadableObject>>();
+  const readablesOf = (attempt: AttemptRow): Map<string, ReadableObject> => {
+    // Orders of large chains are megabytes of JSON, and an agent asks once per pack.
+    const known = readables.get(attempt.id) ?? new Map(readableObjects(workOf(attempt)).map((object) => [object.key, object]));
+    readables.delete(attempt.id);
+    readables.set(attempt.id, known);
+    const [oldest] = readables.keys();
+    if (readables.size > REMEMBERED_ATTEMPTS && oldest !== undefined) readables.delete(oldest);
+    return known;
+  };
+  const sign = (grant: Pick<Grant, "operation" | "attemptId"> & ReadableObject, expiresAtMs: number): SignedGrant => {
+    const { operation, attemptId, repository, key, sizeBytes, sha256 } = grant;
+    const body: Grant = { grantId: ports.newId(), operation, repository, key, attemptId, sizeBytes, sha256, expiresAt: isoTime(expiresAtMs) };
+    return ports.signer.sign(GRANT_KIND, body);
+  };
+
+  return {
+    put: async (claim, objects) => {
+      const expiresAtMs = ports.clock.nowMs() + settings.grantMs;
+      const { attempt, prefix } = await inTransaction(ports.catalog.db, async (db) => {
+        const held = await requireLease(db, claim);
+        return { attempt: held, prefix: await admit(db, held, objects, expiresAtMs) };
+      });
+      return objects.map((object) =>
+        sign({ operation: "put", attemptId: attempt.id, repository: attempt.repository, key: `${prefix}${object.name}`, ...pickSize(object) }, expiresAtMs),
+      );
+    },
+    get: async (claim, keys) => {
+      const attempt = await requireLease(ports.catalog.db, claim);
+      const allowed = readablesOf(attempt);
+      const expiresAtMs = ports.clock.nowMs() + settings.grantMs;
+      return keys.map((key) => {
+        const object = allowed.get(key);
+        if (object === undefined) throw new HoldfastError("GRANT_INVALID", `The order of attempt ${attempt.id} does not name the object ${key}.`);
+        return sign({ operation: "get", attemptId: attempt.id, ...object }, expiresAtMs);
+      });
+    },
+  };
+}
+
+function pickSize(object: { sizeBytes: number; sha256: string }): { sizeBytes: number; sha256: string } {
+  return { sizeBytes: object.sizeBytes, sha256: object.sha256 };
+}
+
+/** Checks the names, records until when they may be written, and gives their prefix. */
+async function admit(db: CatalogDb, attempt: AttemptRow, objects: readonly { name: string }[], expiresAtMs: number): Promise<string> {
+  const job = await getJobRow(db, attempt.jobId);
+  if (job.instanceId === null || (job.kind !== "backup" && job.kind !== "ship")) {
+    throw new HoldfastError("GRANT_INVALID", `Attempt ${attempt.id} is of a ${job.kind} job, which writes nothing.`);
+  }
+  const prefix = job.kind === "backup" ? backupPrefix(job.instanceId, attempt.id) : logPrefix(job.instanceId, attempt.timeline);
+  const admissible = job.kind === "backup" ? isBackupObjectName : (name: string): boolean => segmentIdOf(name) !== null;
+  for (const { name } of objects) {
+    if (!admissible(name)) throw new HoldfastError("GRANT_INVALID", `'${name}' is not the name of an object that a ${job.kind} attempt writes.`);
+  }
+  await noteGrantExpiry(db, attempt.id, expiresAtMs);
+  if (job.kind === "ship") {
+    const { id: attemptId, repository } = attempt;
+    await putLogGrants(db, objects.map(({ name }) => ({ key: `${prefix}${name}`, repository, attemptId, segmentId: segmentIdOf(name) ?? "", expiresAtMs })));
+  }
+  return prefix;
+}

@@ -1,0 +1,224 @@
+import { findBackup, getManifest, getStoredManifest, listBackups } from "../catalog/backups.ts";
+import { listFindings } from "../catalog/findings.ts";
+import { type ConnectedInstance, getConnectedInstance } from "../catalog/instances.ts";
+import { type JobRow, paramsOf } from "../catalog/jobs.ts";
+import { getPolicy } from "../catalog/policies.ts";
+import type { CatalogDb } from "../catalog/schema.ts";
+import { piecesFrom, piecesOfNewestFile, piecesOfRepository } from "../catalog/segments.ts";
+import { lastVerifiedCounts } from "../catalog/verifications.ts";
+import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
+import type { Backup, SegmentRef } from "../model/backup.ts";
+import { chainOf, newestChainTip } from "../model/chain.ts";
+import { segmentsBetween } from "../model/coverage.ts";
+import type { JobParams } from "../model/job-params.ts";
+import type { BackupOrder, CheckOrder, ShippedPiece, VerifyOrder } from "../model/job.ts";
+import { backupPrefix, type LogSegment, manifestKey, segmentKey } from "../model/manifest.ts";
+import type { Policy } from "../model/policy.ts";
+import { comparePositions, logFileNumber, type LogPosition } from "../model/position.ts";
+import { logWay } from "../model/restore-plan.ts";
+import { DAMAGED_FINDING_KIND } from "./check-results.ts";
+import type { PlannedWork, PlanWork } from "./dispatch.ts";
+import { backupsOfInstance, refsOf, renewPlan } from "./plan-restore.ts";
+import type { ControlPorts } from "./ports.ts";
+import { openTimeline } from "./timelines.ts";
+
+export interface OrderPorts extends Pick<ControlPorts, "clock" | "newId"> {
+  /** The server's own age recipient: it opens indexes, never data. */
+  readonly metadataRecipient: string;
+}
+
+/** What every order of an instance is made from. */
+interface Subject {
+  readonly db: CatalogDb;
+  readonly ports: OrderPorts;
+  readonly instance: ConnectedInstance;
+  readonly policy: Policy;
+}
+
+/** Makes orders from the catalog: the agent reads no old backup and trusts nothing of its own. */
+export function createPlanWork(ports: OrderPorts): PlanWork {
+  return async (db, job) => {
+    const params = paramsOf(job);
+    if (params.kind === "check") return checkWork(db, params);
+    if (params.kind === "restore") return restoreWork(db, params);
+    if (params.kind === "verify") return verifyWork(db, job, params);
+    const subject = await subjectOf(db, ports, job);
+    if (params.kind === "backup") return backupWork(subject, job, params.backupKind);
+    return params.kind === "ship" ? shipWork(subject) : probeWork(subject);
+  };
+}
+
+async function subjectOf(db: CatalogDb, ports: OrderPorts, job: JobRow): Promise<Subject> {
+  const instance = job.instanceId === null ? null : await getConnectedInstance(db, job.instanceId);
+  if (instance === null) throw new HoldfastError("NOT_FOUND", `Job ${job.id} is about an instance that the catalog does not have.`);
+  if (instance.removedAt !== null) throw new HoldfastError("REFUSED", `The configuration no longer names instance ${instance.name}.`, { hint: "Name it again and run `holdfast apply`." });
+  return { db, ports, instance, policy: await requirePolicy(db, instance.policy) };
+}
+
+async function requirePolicy(db: CatalogDb, name: string): Promise<Policy> {
+  const policy = await getPolicy(db, name);
+  if (policy === null) throw new HoldfastError("NOT_FOUND", `There is no policy ${name}.`, { hint: "Name it in the configuration and run `holdfast apply`." });
+  return policy.spec;
+}
+
+function sealing({ policy, ports, instance }: Subject): BackupOrder["sealing"] {
+  const { recipients, compressionLevel } = policy;
+  if (recipients === undefined || recipients.length === 0) {
+    throw new HoldfastError("CONFIG_INVALID", `Policy ${instance.policy} has no recipients, so nothing can be encrypted.`, { hint: "Name them in `keys.recipients` and run `holdfast apply`." });
+  }
+  return { recipients, metadataRecipient: ports.metadataRecipient, compressionLevel };
+}
+
+async function backupWork(subject: Subject, job: JobRow, asked: Extract<JobParams, { kind: "backup" }>["backupKind"]): Promise<PlannedWork> {
+  const { db, ports, instance, policy } = subject;
+  const timeline = await openTimeline(ports, db, instance.id);
+  const parent = asked === "full" ? null : await parentFor(subject, timeline.id);
+  // A schedule wants the instance protected: where nothing can be built on, a full does that. A person is told.
+  if (parent === null && asked === "incremental" && job.scheduleKey === null) {
+    throw new HoldfastError("CHAIN_BROKEN", `${instance.name} has no backup that an incremental could build on: none on its present log lineage in repository ${policy.repository} that is whole and did not fail verification.`, {
+      hint: `Take a full backup: \`holdfast backup run ${instance.name} --kind full\`.`,
+    });
+  }
+  const work: BackupOrder = {
+    kind: "backup",
+    backupKind: parent === null ? "full" : "incremental",
+    parent: parent === null ? null : parentFacts(parent),
+    sealing: sealing(subject),
+    rowCounts: policy.rowCounts,
+    heartbeat: policy.heartbeat,
+    lockMaxMs: policy.lockMax,
+  };
+  return { work, repository: policy.repository, timeline: timeline.id };
+}
+
+/** A chain lies in one repository: a policy that names another one begins a new chain there. What is known to be damaged in storage is not built on. */
+async function parentFor({ db, instance, policy }: Subject, timeline: string): Promise<Backup | null> {
+  const backups = await backupsOfInstance(db, instance.id);
+  const open = await listFindings(db, { all: false });
+  const damaged = new Set(open.flatMap(({ kind, subject }) => (kind === DAMAGED_FINDING_KIND ? [subject] : [])));
+  return newestChainTip(backups.filter((backup) => backup.repository === policy.repository && !damaged.has(`backup:${backup.backupId}`)), timeline);
+}
+
+function parentFacts({ backupId, facts }: Backup): BackupOrder["parent"] {
+  const { toLsn, dataIdentity, flavour, serverVersion } = facts;
+  return { backupId, toLsn, dataIdentity, flavour, serverVersion };
+}
+
+async function shipWork(subject: Subject): Promise<PlannedWork> {
+  const { db, ports, instance, policy } = subject;
+  const timeline = await openTimeline(ports, db, instance.id);
+  const newest = (await piecesOfNewestFile(db, instance.id, timeline.id)).map((ref) => ref.segment);
+  const work: PlannedWork["work"] = {
+    kind: "ship",
+    sealing: sealing(subject),
+    shipEveryMs: policy.logs.shipEvery,
+    mergeBytes: policy.logs.mergeBytes,
+    shipped: shippedPieces(newest),
+    startAt: newest.length > 0 ? null : await oldestPlace(db, instance.id, timeline.id),
+    timeline: timeline.id,
+    dataIdentity: timeline.dataIdentity,
+  };
+  return { work, repository: policy.repository, timeline: timeline.id };
+}
+
+/** What is stored of one file without a hole, from its head on; what lies behind a hole is shipped again. */
+export function shippedPieces(pieces: readonly LogSegment[]): ShippedPiece[] {
+  const [first] = pieces;
+  if (first === undefined) return [];
+  const end = Math.max(...pieces.map((piece) => piece.endPosition));
+  const { segments } = segmentsBetween(pieces, { file: first.file, position: first.startPosition, gtid: "" }, { file: first.file, position: end }, "stop");
+  return segments.map(({ segmentId, kind, file, startPosition, endPosition, plainSha256, gtidAfter, closesFile }) => ({
+    segmentId, kind, file, startPosition, endPosition, plainSha256, gtidAfter, closesFile,
+  })); // prettier-ignore
+}
+
+/** Where the oldest backup of a timeline stands in the log: from there on every instant is to be reachable. */
+async function oldestPlace(db: CatalogDb, instanceId: string, timeline: string): Promise<LogPosition | null> {
+  const places = (await backupsOfInstance(db, instanceId)).flatMap((backup) => (backup.timeline === timeline && backup.facts.logPosition !== null ? [backup.facts.logPosition] : []));
+  return places.reduce<LogPosition | null>((oldest, place) => (oldest === null || comparePositions(place, oldest) < 0 ? place : oldest), null);
+}
+
+function probeWork({ policy }: Subject): PlannedWork {
+  return { work: { kind: "probe", heartbeat: policy.heartbeat }, repository: policy.repository, timeline: "" };
+}
+
+async function restoreWork(db: CatalogDb, params: Extract<JobParams, { kind: "restore" }>): Promise<PlannedWork> {
+  const plan = await renewPlan(db, params.plan);
+  const tip = await findBackup(db, plan.chain.at(-1)?.backupId ?? "");
+  return { work: { kind: "restore", plan, target: params.target }, repository: tip.repository, timeline: tip.timeline };
+}
+
+async function verifyWork(db: CatalogDb, job: JobRow, params: Extract<JobParams, { kind: "verify" }>): Promise<PlannedWork> {
+  const backup = await findBackup(db, params.backupId);
+  const chain = chainOf(await backupsOfInstance(db, backup.instanceId), backup.backupId);
+  // A policy that is gone leaves backups behind which are verified all the same, without its assertions.
+  const verification = (await getPolicy(db, job.policy ?? backup.policy))?.spec.verification;
+  const replay = params.tier === "T4" ? await recordedWay(db, backup) : null;
+  const work: VerifyOrder = {
+    kind: "verify",
+    // Without the log, T4 would promise what nothing proves.
+    tier: params.tier === "T4" && replay === null ? "T3" : params.tier,
+    chain: await refsOf(db, chain),
+    segments: replay?.segments ?? [],
+    replayTo: replay?.replayTo ?? null,
+    checkTables: verification?.checkTables ?? true,
+    assertions: verification?.assertions ?? [],
+    rowTolerance: verification?.rowTolerance ?? 0.5,
+    previousCounts: await lastVerifiedCounts(db, backup.instanceId),
+  };
+  return { work, repository: backup.repository, timeline: backup.timeline };
+}
+
+/** The log from a backup to where its counts were recorded; null while it is not stored, or when nothing was recorded. */
+export async function recordedWay(db: CatalogDb, backup: Backup): Promise<{ segments: SegmentRef[]; replayTo: LogPosition } | null> {
+  const { logPosition, recordedPosition } = backup.facts;
+  if (logPosition === null || recordedPosition === null || comparePositions(logPosition, recordedPosition) > 0) return null;
+  if (comparePositions(logPosition, recordedPosition) === 0) return { segments: [], replayTo: recordedPosition };
+  const pieces = await piecesFrom(db, { instanceId: backup.instanceId, timeline: backup.timeline, fromFile: logFileNumber(logPosition.file) });
+  try {
+    const way = logWay(pieces.map((piece) => piece.segment), logPosition, recordedPosition);
+    const wanted = new Set(way.segments.map((segment) => segment.segmentId));
+    return way.gaps.length > 0 ? null : { segments: pieces.filter((piece) => wanted.has(piece.segment.segmentId)), replayTo: recordedPosition };
+  } catch (error) {
+    if (isHoldfastError(error, "GAP")) return null;
+    throw error;
+  }
+}
+
+const PAGE = 500;
+
+/** Every object that the catalog says a repository holds, signed documents included. */
+async function checkWork(db: CatalogDb, { repository }: Extract<JobParams, { kind: "check" }>): Promise<PlannedWork> {
+  const objects: CheckOrder["objects"] = [...(await backupObjects(db, repository)), ...(await pieceObjects(db, repository))];
+  return { work: { kind: "check", objects }, repository, timeline: "" };
+}
+
+async function backupObjects(db: CatalogDb, repository: string): Promise<CheckOrder["objects"]> {
+  const objects: CheckOrder["objects"] = [];
+  for (let before: string | undefined; ; ) {
+    const page = await listBackups(db, { repository, limit: PAGE, ...(before === undefined ? {} : { before }) });
+    for (const { backupId, instanceId } of page) {
+      const manifest = await getManifest(db, backupId);
+      const prefix = backupPrefix(instanceId, backupId);
+      const owner = `backup:${backupId}`;
+      for (const { name, sizeBytes, sha256 } of [...manifest.packs, manifest.index]) objects.push({ repository, key: `${prefix}${name}`, sizeBytes, sha256, owner });
+      objects.push({ repository, key: manifestKey(instanceId, backupId), ...(await getStoredManifest(db, backupId)), owner });
+    }
+    before = page.at(-1)?.backupId;
+    if (page.length < PAGE) return objects;
+  }
+}
+
+async function pieceObjects(db: CatalogDb, repository: string): Promise<CheckOrder["objects"]> {
+  const objects: CheckOrder["objects"] = [];
+  for (let after = ""; ; ) {
+    const page = await piecesOfRepository(db, repository, { after, limit: PAGE });
+    for (const { prefix, segment, document } of page) {
+      const owner = `segment:${segment.segmentId}`;
+      for (const { name, sizeBytes, sha256 } of [segment.object, segment.index]) objects.push({ repository, key: `${prefix}${name}`, sizeBytes, sha256, owner });
+      objects.push({ repository, key: segmentKey(segment.instanceId, segment.timeline, segment.segmentId), ...document, owner });
+    }
+    after = page.at(-1)?.segment.segmentId ?? after;
+    if (page.length < PAGE) return objects;
+  }
+}

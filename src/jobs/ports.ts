@@ -1,0 +1,42 @@
+import type { Readable } from "node:stream";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { RunAs } from "../lib/process.ts";
+import type { Order, PieceReport, Progress } from "../model/job.ts";
+import type { Engine } from "../engines/engine.ts";
+
+/** How much a backup may hold between the tool and the repository. */
+export interface Buffers {
+  /** Memory for what is being filled, sealed and uploaded. */
+  readonly bufferBytes: number;
+  /** Disk behind it; 0 means none: a slow repository holds the tool back. */
+  readonly spoolBytes: number;
+  /** A directory of this attempt alone; made when it is needed, removed by the job. */
+  readonly spoolDir: string;
+}
+
+/** What a job may ask of the world; the agent provides it. A job knows neither queue nor catalog nor server. */
+export interface JobPorts {
+  readonly order: Order;
+  readonly engine: Engine;
+  /** Aborts on cancel, lost lease or shutdown. */
+  readonly signal: AbortSignal;
+  /** Empty directory of this attempt; removed afterwards. */
+  readonly scratchDir: string;
+  readonly buffers: Buffers;
+  readonly sandboxUser: RunAs | undefined;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Stores one object under the attempt's prefix: grant, write, retry when the error says so. `signal` may end it before the job ends. */
+  put(object: { name: string; sizeBytes: number; sha256: string; chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array> }, signal?: AbortSignal): Promise<void>;
+  /** Reads an object that the order names, whole or [start, end). */
+  get(key: string, range?: { start: number; end: number }): Promise<Readable>;
+  /** File key of an object that the order names, from the keyholder. */
+  openHeader(key: string, header: Uint8Array): Promise<Uint8Array>;
+  /** Commits a stored piece of log. */
+  reportPiece(piece: PieceReport): Promise<void>;
+  /** A fresh id given by the server side; for names of log pieces. */
+  newId(): string;
+  /** Shown to people; cheap, call often. */
+  progress(progress: Progress): void;
+}
