@@ -1,0 +1,41 @@
+import { HoldfastError } from "../lib/errors.ts";
+import { schemaFaults } from "../lib/schema-faults.ts";
+import type { Route } from "../model/api/route.ts";
+import type { Client, Transport } from "./client.ts";
+
+/** The typed client of the API over any transport. Throws what the server meant, and INTERNAL when an answer has not the promised form. */
+export function createClient(transport: Transport): Client {
+  return {
+    call: async (route, input, signal) => {
+      const { path, query, body } = fillRoute(route, input);
+      const answer = await transport.request({ method: route.method, path, query, body, signal });
+      const parsed = route.output.safeParse(answer);
+      if (parsed.success) return parsed.data;
+      const faults = schemaFaults(parsed.error, route.output, answer).map(({ field, message }) => `${field}: ${message}`);
+      throw new HoldfastError("INTERNAL", `The server's answer to ${route.name} cannot be read: ${faults.join("; ")}`, {
+        cause: parsed.error,
+        hint: "Use a client of the server's own version.",
+      });
+    },
+  };
+}
+
+interface FilledRoute {
+  readonly path: string;
+  readonly query: Record<string, string>;
+  readonly body: Record<string, unknown> | undefined;
+}
+
+/** Puts the input where the route wants it: `:name` parts of the path, then query (GET, DELETE) or body. */
+export function fillRoute<Input, Output>(route: Route<Input, Output>, input: Input): FilledRoute {
+  const rest: Record<string, unknown> = { ...(input as Record<string, unknown>) };
+  const path = route.path.replace(/:([A-Za-z]+)/g, (_, name: string) => {
+    const value = rest[name];
+    if (typeof value !== "string" || value === "") throw new HoldfastError("INPUT_INVALID", `${route.name} needs ${name}, which is missing.`);
+    Reflect.deleteProperty(rest, name);
+    return encodeURIComponent(value);
+  });
+  if (route.method !== "GET" && route.method !== "DELETE") return { path, query: {}, body: rest };
+  const entries = Object.entries(rest).filter(([, value]) => value !== undefined && value !== null);
+  return { path, query: Object.fromEntries(entries.map(([name, value]) => [name, String(value)])), body: undefined };
+}

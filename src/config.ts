@@ -1,0 +1,295 @@
+import { dirname, isAbsolute, resolve } from "node:path";
+import { Cron } from "croner";
+import { z } from "zod";
+import { type ConfigSource, readConfigSource } from "./config-source.ts";
+import { engines } from "./engines/index.ts";
+import { parseRecipient, parseRecipients } from "./keys/recipients.ts";
+import { HoldfastError, isHoldfastError } from "./lib/errors.ts";
+import { closestName, schemaFaults, schemasAt } from "./lib/schema-faults.ts";
+import { sizeSchema } from "./lib/units.ts";
+import { type InstanceSpec, instanceSpecSchema } from "./model/instance.ts";
+import { type Policy, policySchema } from "./model/policy.ts";
+import { nameSchema } from "./model/scalars.ts";
+import { storageDrivers } from "./storage/index.ts";
+
+/** Unix sockets lie below the state directory, and their paths end at 107 bytes. */
+export const STATE_DIR_LIMIT_BYTES = 64;
+/** A few frames and packs: below it nothing flows. */
+const BUFFER_BYTES_AT_LEAST = 32 * 1024 ** 2;
+const UPLOAD_BYTES_PER_S_AT_LEAST = 64 * 1024;
+/** What stands in a recovered configuration where a secret was. */
+export const NOT_KEPT = "(not kept: put it here)";
+const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+
+/** One environment variable per scalar; any other HOLDFAST_ name is a mistake. HOLDFAST_CONFIG is read by the command line. */
+const ENVIRONMENT: Readonly<Record<string, string | null>> = {
+  HOLDFAST_CONFIG: null,
+  HOLDFAST_STATE_DIR: "stateDir",
+  HOLDFAST_LOG_LEVEL: "logLevel",
+};
+
+export interface RepositoryConfig {
+  readonly kind: string;
+  /** As written, paths made absolute; the driver's own schema has accepted it. */
+  readonly options: Record<string, unknown>;
+}
+
+export interface Config {
+  /** Where the text came from, for messages. */
+  readonly sourceName: string;
+  readonly stateDir: string;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly keys: { readonly recipients: readonly string[]; readonly identities: readonly string[] };
+  readonly repositories: Readonly<Record<string, RepositoryConfig>>;
+  readonly policies: Readonly<Record<string, Policy>>;
+  /** `connection` as written, paths made absolute; the engine's own schema has accepted it. */
+  readonly instances: Readonly<Record<string, InstanceSpec>>;
+  /** The whole of it as it was written, paths made absolute, with NOT_KEPT in the place of each secret. */
+  readonly withoutSecrets: Readonly<Record<string, unknown>>;
+  readonly agent: { readonly name?: string | undefined; readonly maxJobs: number; readonly sandboxUser?: string | undefined } & BufferConfig;
+}
+
+interface BufferConfig {
+  readonly bufferBytes: number;
+  readonly spoolBytes: number;
+  /** Absolute. */
+  readonly spoolDir?: string | undefined;
+  readonly uploadBytesPerS?: number | undefined;
+}
+
+interface Kind {
+  readonly kind: string;
+  readonly title: string;
+  readonly options: z.ZodType;
+}
+
+function kindUnion(field: "kind" | "engine", kinds: readonly Kind[], shapeOf: (kind: Kind) => z.ZodRawShape): z.ZodType {
+  const [first, ...others] = kinds.map((kind) => z.strictObject({ [field]: z.literal(kind.kind).describe(kind.title), ...shapeOf(kind) }));
+  return first === undefined ? z.never() : z.discriminatedUnion(field, [first, ...others]);
+}
+
+function buildSchema(): z.ZodType {
+  return z.strictObject({
+    stateDir: z.string().min(1).default("./holdfast-state").describe("Catalog, keys, scratch space and socket. Relative paths count from this file."),
+    logLevel: z.enum(LOG_LEVELS).default("info").describe("What the log in the state directory holds."),
+    keys: z.strictObject({
+      recipients: z.array(z.string()).min(1).describe("age recipients of every backup: at least a daily one and an offline escrow."),
+      identities: z.array(z.string().meta({ path: true })).default([]).describe("Files with age identities for the keyholder inside `up`; needed to restore and to verify."),
+    }),
+    repositories: z.record(nameSchema, kindUnion("kind", storageDrivers, ({ options }) => ({ options }))).default({}).describe("Places that hold backups."),
+    policies: z.record(nameSchema, policySchema).default({}).describe("What is done when; one policy serves many instances."),
+    instances: z
+      .record(nameSchema, kindUnion("engine", engines, ({ options }) => ({ ...instanceSpecSchema.omit({ engine: true }).shape, connection: options })))
+      .default({})
+      .describe("What is backed up."),
+    agent: z
+      .strictObject({
+        name: nameSchema.optional().describe("How attempts call the agent; the host's name unless told."),
+        maxJobs: z.number().int().min(1).max(64).default(2).describe("Attempts side by side; shipping of logs does not count."),
+        sandboxUser: z.string().min(1).optional().describe("Account of throwaway servers when Holdfast runs as root."),
+        bufferBytes: sizeSchema
+          .refine((sizeBytes) => sizeBytes >= BUFFER_BYTES_AT_LEAST, "must be at least 32MiB")
+          .prefault("128MiB")
+          .describe("Memory of each backup for what is filled, sealed and uploaded."),
+        spoolBytes: sizeSchema.prefault("8GiB").describe("Disk of each backup for ciphertext that the repository does not take in time; 0B: none, the tool is held back instead."),
+        spoolDir: z.string().min(1).meta({ path: true }).optional().describe("A local directory for spools; in the state directory unless told."),
+        uploadBytesPerS: sizeSchema
+          .refine((sizeBytes) => sizeBytes >= UPLOAD_BYTES_PER_S_AT_LEAST, "must be at least 64KiB")
+          .optional()
+          .describe("Most bytes per second that all uploads together send; no limit unless told. The database is never slowed down by it."),
+      })
+      .prefault({}),
+  });
+}
+
+/** JSON Schema of the configuration file, for editors. */
+export function configJsonSchema(): unknown {
+  return z.toJSONSchema(buildSchema(), { io: "input", unrepresentable: "any" });
+}
+
+interface Fault {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
+type Raw = Record<string, unknown>;
+/** What the schema gives, with the parts that stay as written. */
+type Parsed = Omit<Config, "sourceName" | "withoutSecrets">;
+
+/**
+ * Reads a configuration. Throws CONFIG_INVALID with every fault at once, each as `<file>:<line>: <field>: <what is wrong>`.
+ * `sourceName` is the file's path: relative paths count from its folder.
+ */
+export function parseConfig(text: string, sourceName: string, env: Readonly<Record<string, string | undefined>>): Config {
+  const source = readConfigSource(text);
+  const overridden = overrides(env);
+  const raw = isGroup(source.value) ? { ...source.value, ...overridden.values } : source.value;
+  const lines = new FaultList(source, sourceName, overridden.variables);
+  for (const message of overridden.faults) lines.addText(`environment: ${message}`, 0);
+  for (const { line, message } of source.syntaxFaults) lines.addText(`${sourceName}:${String(line)}: ${message}`, line);
+  lines.throwIfAny(source.syntaxFaults.length > 0);
+
+  const located = isGroup(raw) ? withAbsolutePaths(raw, dirname(resolve(sourceName))) : raw;
+  const schema = buildSchema();
+  const parsed = schema.safeParse(located);
+  if (!parsed.success) for (const { path, message } of schemaFaults(parsed.error, schema, located)) lines.add({ path, message });
+  // Cross-references are checked on whatever is there, so that one run shows them beside the other faults.
+  for (const fault of crossFaults(isGroup(located) ? located : {})) lines.add(fault);
+  lines.throwIfAny(true);
+  return assemble(parsed.data as Parsed, located as Raw, sourceName);
+}
+
+/** Keeps connections and options as they were written: whoever opens them parses them with the same schema. */
+function assemble(parsed: Parsed, raw: Raw, sourceName: string): Config {
+  const rawOf = (group: string, name: string, field: string): Raw => asGroup(asGroup(asGroup(raw[group])[name])[field]);
+  const repositories = mapValues(parsed.repositories, (repository, name) => ({ ...repository, options: rawOf("repositories", name, "options") }));
+  const instances = mapValues(parsed.instances, (instance, name) => ({ ...instance, connection: rawOf("instances", name, "connection") }));
+  return { ...parsed, sourceName, repositories, instances, withoutSecrets: withoutSecrets(raw) };
+}
+
+function overrides(env: Readonly<Record<string, string | undefined>>): { values: Raw; variables: Map<string, string>; faults: string[] } {
+  const result = { values: {} as Raw, variables: new Map<string, string>(), faults: [] as string[] };
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith("HOLDFAST_") || value === undefined) continue;
+    const field = ENVIRONMENT[name];
+    if (field === undefined) {
+      const closest = closestName(name, Object.keys(ENVIRONMENT));
+      result.faults.push(`${name} is not a known variable; ${closest === null ? `known: ${Object.keys(ENVIRONMENT).join(", ")}` : `did you mean ${closest}?`}`);
+    } else if (field !== null) {
+      result.values[field] = value;
+      result.variables.set(field, name);
+    }
+  }
+  return result;
+}
+
+class FaultList {
+  readonly #source: ConfigSource;
+  readonly #sourceName: string;
+  readonly #variables: ReadonlyMap<string, string>;
+  readonly #faults: { line: number; text: string }[] = [];
+
+  constructor(source: ConfigSource, sourceName: string, variables: ReadonlyMap<string, string>) {
+    this.#source = source;
+    this.#sourceName = sourceName;
+    this.#variables = variables;
+  }
+
+  add({ path, message }: Fault): void {
+    const variable = path.length === 1 ? this.#variables.get(path[0] ?? "") : undefined;
+    if (variable !== undefined) {
+      this.addText(`environment: ${variable}: ${message}`, 0);
+      return;
+    }
+    const line = this.#source.lineOf(path);
+    const field = path.length === 0 ? "" : `${path.join(".")}: `;
+    this.addText(`${this.#sourceName}:${String(line)}: ${field}${message}`, line);
+  }
+
+  addText(text: string, line: number): void {
+    this.#faults.push({ line, text });
+  }
+
+  throwIfAny(now: boolean): void {
+    if (!now || this.#faults.length === 0) return;
+    const faults = [...new Set(this.#faults.sort((a, b) => a.line - b.line).map(({ text }) => text))];
+    throw new HoldfastError("CONFIG_INVALID", faults.join("\n"), { details: { faults } });
+  }
+}
+
+function crossFaults(raw: Raw): Fault[] {
+  const policies = Object.entries(asGroup(raw["policies"]));
+  const instances = Object.entries(asGroup(raw["instances"]));
+  return [
+    ...stateDirFaults(raw["stateDir"]),
+    ...recipientFaults(["keys", "recipients"], asGroup(raw["keys"])["recipients"]),
+    ...policies.flatMap(([name, policy]) => policyFaults(["policies", name], asGroup(policy), Object.keys(asGroup(raw["repositories"])))),
+    ...instances.flatMap(([name, instance]) => referenceFaults(["instances", name, "policy"], asGroup(instance)["policy"], { noun: "policy", known: policies.map(([policy]) => policy) })),
+  ];
+}
+
+function stateDirFaults(stateDir: unknown): Fault[] {
+  if (typeof stateDir !== "string" || Buffer.byteLength(stateDir) <= STATE_DIR_LIMIT_BYTES) return [];
+  const sizeBytes = Buffer.byteLength(stateDir);
+  const message = `${JSON.stringify(stateDir)} has ${String(sizeBytes)} bytes; at most ${String(STATE_DIR_LIMIT_BYTES)} are allowed, because Unix sockets lie below it`;
+  return [{ path: ["stateDir"], message }];
+}
+
+function policyFaults(path: readonly string[], policy: Raw, repositories: readonly string[]): Fault[] {
+  return [
+    ...scheduleFaults([...path, "full"], policy["full"]),
+    ...scheduleFaults([...path, "incremental"], policy["incremental"]),
+    ...scheduleFaults([...path, "verification", "schedule"], asGroup(policy["verification"])["schedule"]),
+    ...recipientFaults([...path, "recipients"], policy["recipients"]),
+    ...referenceFaults([...path, "repository"], policy["repository"], { noun: "repository", known: repositories }),
+  ];
+}
+
+function scheduleFaults(path: readonly string[], schedule: unknown): Fault[] {
+  const { cron } = asGroup(schedule);
+  if (typeof cron !== "string" || cron === "") return [];
+  try {
+    if (new Cron(cron, { paused: true }).nextRun() !== null) return [];
+    return [{ path: [...path, "cron"], message: `${JSON.stringify(cron)} never comes due` }];
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^Cron\w*: /, "") : String(error);
+    return [{ path: [...path, "cron"], message: `${JSON.stringify(cron)} is not a cron expression (${why}); write five or six fields, for example '0 2 * * 0'` }];
+  }
+}
+
+function recipientFaults(path: readonly string[], recipients: unknown): Fault[] {
+  if (!Array.isArray(recipients)) return [];
+  const texts = recipients.map((recipient: unknown) => (typeof recipient === "string" ? recipient : null));
+  const single = texts.flatMap((text, number) => (text === null ? [] : refusal([...path, String(number)], () => parseRecipient(text))));
+  const whole = single.length === 0 && texts.length > 0 ? refusal(path, () => parseRecipients(texts.filter((text) => text !== null))) : [];
+  return [...single, ...whole];
+}
+
+function refusal(path: readonly string[], check: () => unknown): Fault[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (!isHoldfastError(error)) throw error;
+    return [{ path, message: error.message }];
+  }
+}
+
+function referenceFaults(path: readonly string[], name: unknown, { noun, known }: { noun: string; known: readonly string[] }): Fault[] {
+  if (typeof name !== "string" || known.includes(name)) return [];
+  const closest = closestName(name, known);
+  const advice = known.length === 0 ? "none is defined" : closest === null ? `known: ${known.join(", ")}` : `did you mean ${closest}? Known: ${known.join(", ")}`;
+  return [{ path, message: `there is no ${noun} ${JSON.stringify(name)}; ${advice}` }];
+}
+
+/** Resolves every field whose schema says `.meta({ path: true })`, and the state directory, against the file's folder. */
+function withAbsolutePaths(raw: Raw, baseDir: string): Raw {
+  const schema = buildSchema();
+  const resolved = walk(raw, [], (value, path) => (schemasAt(schema, path).some((at) => at.meta()?.["path"] === true) && !isAbsolute(value) ? resolve(baseDir, value) : value)) as Raw;
+  const { stateDir = "./holdfast-state" } = raw;
+  return { ...resolved, stateDir: typeof stateDir === "string" && stateDir !== "" ? resolve(baseDir, stateDir) : stateDir };
+}
+
+/** Secrets never leave the machine they were written on: a person puts them back. */
+function withoutSecrets(raw: Raw): Raw {
+  const schema = buildSchema();
+  return walk(raw, [], (value, path) => (schemasAt(schema, path).some((at) => at.meta()?.["secret"] === true) ? NOT_KEPT : value)) as Raw;
+}
+
+function walk(value: unknown, path: readonly string[], change: (text: string, path: readonly string[]) => string): unknown {
+  if (typeof value === "string") return change(value, path);
+  if (Array.isArray(value)) return value.map((item, number) => walk(item, [...path, String(number)], change));
+  return isGroup(value) ? mapValues(value, (member, key) => walk(member, [...path, key], change)) : value;
+}
+
+function isGroup(value: unknown): value is Raw {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+function asGroup(value: unknown): Raw {
+  return isGroup(value) ? value : {};
+}
+
+function mapValues<T, U>(group: Readonly<Record<string, T>>, change: (value: T, key: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(group).map(([key, value]) => [key, change(value, key)]));
+}

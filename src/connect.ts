@@ -1,0 +1,31 @@
+import { type Client, createClient, httpTransport } from "./client/index.ts";
+import { loadConfig } from "./config-file.ts";
+import { systemClock } from "./lib/clock.ts";
+import type { createLog } from "./lib/log.ts";
+import { answers } from "./server/serve-socket.ts";
+import { prepareStateDir, stateDirAt } from "./state-dir.ts";
+import { startUp } from "./up.ts";
+
+/** A way to the server for one command. */
+export interface Connection {
+  readonly client: Client;
+  stop(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly openLog: typeof createLog;
+}
+
+/** To the running `up` over its socket or, when none runs, to the same thing inside this process for as long as the command lasts. */
+export async function connect(configPath: string, { env, openLog }: ConnectOptions): Promise<Connection> {
+  const config = await loadConfig(configPath, env);
+  const state = stateDirAt(config.stateDir);
+  if (await answers(state.socketPath)) {
+    return { client: createClient(httpTransport(state.socketPath)), stop: () => Promise.resolve() };
+  }
+  await prepareStateDir(state);
+  const log = openLog({ level: config.logLevel, destination: state.logPath });
+  const up = await startUp({ config, log, clock: systemClock, mode: "oneshot" });
+  return { client: up.client, stop: () => up.stop() };
+}

@@ -1,0 +1,84 @@
+import { once } from "node:events";
+import { checkIdentities, checkRecipients } from "./check-keys.ts";
+import type { LocalActions } from "./cli/command.ts";
+import { loadConfig, readTextFile } from "./config-file.ts";
+import { parseConfig } from "./config.ts";
+import { demo, type DemoHost } from "./demo/demo.ts";
+import { diagnoseHere } from "./doctor.ts";
+import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
+import { systemClock } from "./lib/clock.ts";
+import type { createLog } from "./lib/log.ts";
+import { rebuildCatalogFrom } from "./rebuild.ts";
+import { recoverServer } from "./recover.ts";
+import { prepareStateDir, stateDirAt } from "./state-dir.ts";
+import { startUp } from "./up.ts";
+
+export interface LocalHost {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr: { write(text: string): unknown };
+  readonly openLog: typeof createLog;
+}
+
+/** What commands do in this process, without asking a server. */
+export function localActions(host: LocalHost): LocalActions {
+  const { env } = host;
+  return {
+    up: (options) => runUp(options, host),
+    demo: ({ keep, sizeMb, signal, output }) => {
+      const print = (line: string): void => {
+        output.note(line);
+      };
+      const demoHost = { print, nowMs: () => systemClock.nowMs(), makeKey: async (path: string) => (await makeKey(path)).recipient, startUp: startQuietly(host) };
+      return demo(demoHost, { keep, sizeMb, signal });
+    },
+    doctor: ({ config }) => diagnoseHere(config, env),
+    keyGenerate: ({ path }) => makeKey(path),
+    keyCheck: async ({ config: configPath, path }) => {
+      const config = await loadConfig(configPath, env);
+      return [...checkRecipients(config), ...(await checkIdentities(config, path === undefined ? config.keys.identities : [path]))];
+    },
+    catalogRebuild: async ({ config: configPath, repository, signal }) => {
+      const config = await loadConfig(configPath, env);
+      const state = stateDirAt(config.stateDir);
+      await prepareStateDir(state);
+      const log = host.openLog({ level: config.logLevel, destination: state.logPath });
+      return rebuildCatalogFrom(config, { repository, signal, log, clock: systemClock });
+    },
+    recover: ({ config: configPath, repository, fingerprint, identity, stateDir, signal }) => {
+      const openLog = (root: string) => host.openLog({ level: "info", destination: stateDirAt(root).logPath });
+      return recoverServer({ configPath, repository, fingerprint, identityPath: identity, stateDir, signal, openLog, clock: systemClock });
+    },
+    readFile: readTextFile,
+  };
+}
+
+async function makeKey(path: string): Promise<{ recipient: string; path: string }> {
+  const pair = await generateKeyPair();
+  await writeIdentityFile(path, pair, systemClock);
+  return { recipient: pair.recipient, path };
+}
+
+/** Runs until the signal, then stops in order. */
+async function runUp({ config: configPath, signal }: { config: string; signal: AbortSignal }, { env, stderr, openLog }: LocalHost): Promise<void> {
+  const config = await loadConfig(configPath, env);
+  await prepareStateDir(stateDirAt(config.stateDir));
+  const log = openLog({ level: config.logLevel, destination: stateDirAt(config.stateDir).logPath, readable: stderr });
+  const up = await startUp({ config, log, clock: systemClock, mode: "daemon" });
+  try {
+    if (!signal.aborted) await once(signal, "abort");
+    log.info({}, "stopping");
+  } finally {
+    await up.stop();
+  }
+}
+
+/** The demo tells its own story; what Holdfast says of it goes to the log file. */
+function startQuietly({ openLog }: LocalHost): DemoHost["startUp"] {
+  return async (yaml, sourceName) => {
+    const config = parseConfig(yaml, sourceName, {});
+    const state = stateDirAt(config.stateDir);
+    await prepareStateDir(state);
+    const log = openLog({ level: config.logLevel, destination: state.logPath });
+    return startUp({ config, log, clock: systemClock, mode: "daemon" });
+  };
+}

@@ -1,0 +1,95 @@
+import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError, toErrorRecord } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { schemaFaults } from "../lib/schema-faults.ts";
+import { api } from "../model/api/index.ts";
+import type { Route } from "../model/api/route.ts";
+import type { ServerContext } from "./context.ts";
+import type { Implementation } from "./implement.ts";
+
+export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
+
+/**
+ * The API as an HTTP application: every input is checked by its route's schema, every answer too, and every error
+ * leaves as `{ error: ErrorRecord }` with the status of the error table. Causes and stacks go to the log only.
+ */
+export function buildApp(implementations: readonly Implementation[], context: ServerContext, log: Log): FastifyInstance {
+  const app = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, routerOptions: { maxParamLength: 200 } });
+  app.setErrorHandler((error: FastifyError, request, reply) => sendError(translate(error), { request, reply, log }));
+  app.setNotFoundHandler((request, reply) => {
+    const message = `The API has no route ${request.method} ${request.url.split("?")[0] ?? ""}.`;
+    return sendError(new HoldfastError("NOT_FOUND", message, { hint: "Use a client of the server's own version." }), { request, reply, log });
+  });
+  for (const implementation of implementations) addRoute(app, implementation, context);
+  return app;
+}
+
+/** Names of API routes that no implementation serves. */
+export function missingRoutes(implementations: readonly Implementation[]): string[] {
+  const served = new Set(implementations.map(({ route }) => route.name));
+  return Object.values(api)
+    .flatMap((noun) => Object.values(noun).map((route: { name: string }) => route.name))
+    .filter((name) => !served.has(name));
+}
+
+function addRoute(app: FastifyInstance, { route, handle }: Implementation, context: ServerContext): void {
+  app.route({
+    method: route.method,
+    url: route.path,
+    handler: async (request, reply) => {
+      const input = parseInput(route, inputOf(request));
+      const output = await handle(input, context, callerGone(reply));
+      return reply.send(checkOutput(route, output));
+    },
+  });
+}
+
+/** Path parameters win over everything else: a body cannot speak about another object than its path. */
+function inputOf(request: FastifyRequest): Record<string, unknown> {
+  const { body } = request;
+  if (body !== undefined && body !== null && (typeof body !== "object" || Array.isArray(body))) {
+    throw new HoldfastError("INPUT_INVALID", "The body of the request is not a JSON object.");
+  }
+  return { ...(request.query as object), ...body, ...(request.params as object) };
+}
+
+function parseInput(route: Route<unknown, unknown>, raw: Record<string, unknown>): unknown {
+  const parsed = route.input.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const faults = schemaFaults(parsed.error, route.input, raw).map(({ field, message }) => `${field === "" ? "input" : field}: ${message}`);
+  throw new HoldfastError("INPUT_INVALID", `Not accepted: ${faults.join("; ")}.`, { details: { faults } });
+}
+
+function checkOutput(route: Route<unknown, unknown>, output: unknown): unknown {
+  const parsed = route.output.safeParse(output);
+  if (parsed.success) return parsed.data;
+  const faults = schemaFaults(parsed.error, route.output, output).map(({ field, message }) => `${field}: ${message}`);
+  throw new HoldfastError("INTERNAL", `The answer of ${route.name} has not the form that the API promises: ${faults.join("; ")}`, { cause: parsed.error });
+}
+
+/** Aborts when the connection closes before the answer was sent. */
+function callerGone(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableEnded) gone.abort(new HoldfastError("CANCELLED", "The caller went away before the answer was ready."));
+  });
+  return gone.signal;
+}
+
+/** Faults of the request itself, as the framework found them (bad JSON, body too large), become INPUT_INVALID. */
+function translate(error: FastifyError | Error): HoldfastError {
+  if (isHoldfastError(error)) return error;
+  const { statusCode } = error as FastifyError;
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new HoldfastError("INPUT_INVALID", `The request is refused: ${error.message}.`, { cause: error });
+  }
+  return asHoldfastError(error);
+}
+
+function sendError(error: HoldfastError, at: { request: FastifyRequest; reply: FastifyReply; log: Log }): FastifyReply {
+  const { status } = ERRORS[error.code];
+  const fields = { method: at.request.method, url: at.request.url, code: error.code, err: error };
+  if (error.code === "INTERNAL") at.log.error(fields, "request failed");
+  else at.log.info(fields, "request refused");
+  return at.reply.code(status).send({ error: toErrorRecord(error) });
+}

@@ -1,0 +1,24 @@
+import type { DesiredConfig } from "../control/apply-config.ts";
+import type { Dispatcher } from "../control/dispatch.ts";
+import type { Grants } from "../control/grants.ts";
+import type { OpenLogIndex } from "../control/plan-restore.ts";
+import type { Keyholder } from "../keys/keyholder.ts";
+
+/** What the handlers of routes get; the composition root fills it. */
+export interface ServerContext {
+  /** Ports, leases, settings and the maker of orders. */
+  readonly dispatcher: Dispatcher;
+  readonly grants: Grants;
+  readonly keyholder: Keyholder;
+  /** Opens lists of groups with the server's own metadata key. */
+  readonly openLogIndex: OpenLogIndex;
+  /** Recipients whose identities the keyholder holds; for `doctor`. */
+  heldRecipients(): Promise<readonly string[]>;
+  readonly configuration: {
+    /** Throws CONFIG_INVALID with every fault at once. */
+    parse(yaml: string, sourceName: string): DesiredConfig;
+    /** Called after the catalog took a configuration: opens its repositories. */
+    applied(config: DesiredConfig): Promise<void>;
+  };
+  readonly version: string;
+}

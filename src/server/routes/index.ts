@@ -1,0 +1,11 @@
+import type { Implementation } from "../implement.ts";
+import { agentRoutes } from "./agent.ts";
+import { backupRoutes } from "./backups.ts";
+import { findRoutes } from "./finds.ts";
+import { instanceRoutes } from "./instances.ts";
+import { jobRoutes } from "./jobs.ts";
+import { restoreRoutes } from "./restores.ts";
+import { systemRoutes } from "./system.ts";
+
+/** Every route with the code behind it. To add a noun: write its file, add it here. */
+export const routes: readonly Implementation[] = [...agentRoutes, ...backupRoutes, ...findRoutes, ...instanceRoutes, ...jobRoutes, ...restoreRoutes, ...systemRoutes];

@@ -1,0 +1,31 @@
+import { listFindings } from "../../catalog/findings.ts";
+import { applyConfig } from "../../control/apply-config.ts";
+import { diagnose } from "../../control/doctor.ts";
+import { exportCatalog } from "../../control/export.ts";
+import { thaw } from "../../control/frozen.ts";
+import { requestCheck } from "../../control/requests.ts";
+import { readStatus } from "../../control/status.ts";
+import { isoTime } from "../../lib/clock.ts";
+import { api } from "../../model/api/index.ts";
+import { implement } from "../implement.ts";
+
+const { system } = api;
+
+export const systemRoutes = [
+  implement(system.status, async (_input, { dispatcher, version }) => readStatus(dispatcher.ports, dispatcher.leases, version)),
+  implement(system.findings, async ({ all }, { dispatcher }) => ({ findings: await listFindings(dispatcher.ports.catalog.db, { all }) })),
+  implement(system.apply, async ({ yaml, sourceName, dryRun }, { dispatcher: { ports }, configuration }) => {
+    const config = configuration.parse(yaml, sourceName);
+    const changes = await applyConfig(ports.catalog.db, config, { dryRun, at: isoTime(ports.clock.nowMs()), newId: ports.newId });
+    if (!dryRun) await configuration.applied(config);
+    return { changes };
+  }),
+  implement(system.doctor, async (_input, context) => ({ diagnoses: await diagnose({ ...context.dispatcher.ports, heldRecipients: () => context.heldRecipients() }) })),
+  implement(system.thaw, async ({ by }, { dispatcher: { ports } }) => {
+    const was = await thaw(ports.catalog.db);
+    if (was !== null) ports.log.warn({ by, frozenSince: was.at, why: was.why }, "thawed: schedules run again");
+    return { was };
+  }),
+  implement(system.export, async (_input, { dispatcher }) => exportCatalog(dispatcher.ports)),
+  implement(system.checkRepository, async ({ repository, depth }, { dispatcher: { ports } }) => ({ job: await requestCheck(ports, repository, depth) })),
+];

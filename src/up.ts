@@ -1,0 +1,289 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { sandboxUserFrom } from "./accounts.ts";
+import { type AgentOptions, runAgent, UploadPace } from "./agent/index.ts";
+import { attemptsInState } from "./catalog/attempts.ts";
+import { inTransaction, openCatalog } from "./catalog/open-catalog.ts";
+import { type Client, createClient, inMemoryTransport } from "./client/index.ts";
+import { Closers } from "./closers.ts";
+import { type Config, parseConfig } from "./config.ts";
+import { applyConfig } from "./control/apply-config.ts";
+import type { Dispatcher } from "./control/dispatch.ts";
+import { failAttempt } from "./control/end-attempt.ts";
+import { frozenNow } from "./control/frozen.ts";
+import { createGrants } from "./control/grants.ts";
+import { createLeases } from "./control/leases.ts";
+import { keepServerState } from "./control/keep-state.ts";
+import { controlLoops, guardedPass, type Loop, recoverAtStart, startLoops } from "./control/loops.ts";
+import { openRepositories } from "./control/open-repository.ts";
+import { createPlanWork } from "./control/orders.ts";
+import { type ControlPorts, type ControlSettings, DEFAULT_SETTINGS, LOCAL_POOL } from "./control/ports.ts";
+import { engines } from "./engines/index.ts";
+import { runJob } from "./jobs/run-job.ts";
+import { openKeyholder } from "./keys/file-keyholder.ts";
+import { readIdentityFile } from "./keys/identities.ts";
+import { sealText } from "./keys/sealed-text.ts";
+import { type Clock, isoTime } from "./lib/clock.ts";
+import { HoldfastError, toErrorRecord } from "./lib/errors.ts";
+import { idFactory } from "./lib/ids.ts";
+import type { Log } from "./lib/log.ts";
+import { api } from "./model/api/index.ts";
+import { grantVerifier } from "./model/grant-check.ts";
+import { logIndexOpener } from "./open-log-index.ts";
+import { type Queue, queues } from "./queue/index.ts";
+import { buildApp } from "./server/app.ts";
+import type { ServerContext } from "./server/context.ts";
+import { routes } from "./server/routes/index.ts";
+import { serveSocket } from "./server/serve-socket.ts";
+import { keepCompiledCode, prepareStateDir, type ServerKeys, serverKeys, type StateDir, stateDirAt } from "./state-dir.ts";
+import type { Storage } from "./storage/storage.ts";
+import { openGate } from "./storage/open-gate.ts";
+import { openStorages } from "./storages.ts";
+import { productVersion } from "./version.ts";
+
+export interface UpOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** `oneshot` serves one command inside its process: nothing is scheduled, no log is shipped, nobody else is served. */
+  readonly mode: "daemon" | "oneshot";
+  /** Replaces some of the server's settings; for tests. */
+  readonly settings?: Partial<ControlSettings>;
+  /** Stands between Holdfast and each repository; for tests. */
+  readonly wrapStorage?: ((storage: Storage) => Storage) | undefined;
+}
+
+export interface Up {
+  readonly client: Client;
+  /** Ends what runs, in order: no new calls, no new work, running work, then the catalog. */
+  stop(): Promise<void>;
+}
+
+const POLL_EVERY_MS = 3_000;
+/** What could not be kept is tried again; what has not changed costs a few reads of the catalog. */
+const KEEP_STATE_EVERY_MS = 5 * 60_000;
+/** Loops that only look after what runs already; the others begin work that nobody has asked for. */
+const ONESHOT_LOOPS = new Set(["progress", "reaper", "commit"]);
+
+/** Everything of Holdfast in one process: catalog, control plane, API, keyholder, gate and agent. */
+export async function startUp(options: UpOptions): Promise<Up> {
+  const closers = new Closers(options.log);
+  try {
+    const state = stateDirAt(options.config.stateDir);
+    await prepareStateDir(state);
+    keepCompiledCode(state.cachePath, process.env);
+    const core = await openCore(options, state, closers);
+    if (options.mode === "daemon") await takeUp(options, core);
+    const client = await serve(options, { state, core, closers });
+    options.log.info({ stateDir: state.root, mode: options.mode, signingKey: core.keys.signer.fingerprint }, "holdfast is up");
+    return { client, stop: () => closers.closeAll() };
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+}
+
+interface Core {
+  readonly keys: ServerKeys;
+  readonly ports: ControlPorts;
+  readonly dispatcher: Dispatcher;
+  /** Changes when a configuration is applied. */
+  readonly current: { config: Config };
+  readonly storages: Map<string, ReturnType<ControlPorts["storages"]["get"]> & object>;
+  readonly agentName: string;
+  /** Jobs that this process was asked for; kept for a command only. */
+  readonly asked: ReadonlySet<string>;
+}
+
+function rememberKnocks(queue: Queue, asked: Set<string>): Queue {
+  return {
+    ...queue,
+    knock: (pool, jobId) => {
+      asked.add(jobId);
+      return queue.knock(pool, jobId);
+    },
+  };
+}
+
+async function openCore({ config, log, clock, mode, settings, wrapStorage }: UpOptions, state: StateDir, closers: Closers): Promise<Core> {
+  const catalog = await openCatalog({ path: state.catalogPath, log });
+  closers.add("catalog", () => catalog.close());
+  // After the catalog: it holds the lock that makes this process the only one here.
+  const keys = await serverKeys(state, clock);
+  const embedded = queues.embedded();
+  closers.add("queue", () => embedded.close());
+  const asked = new Set<string>();
+  const queue: Queue = mode === "daemon" ? embedded : rememberKnocks(embedded, asked);
+  const storages = openStorages(config, wrapStorage);
+  const ports: ControlPorts = { catalog, storages, signer: keys.signer, clock, newId: idFactory(), log, queue };
+  // Somebody waits for the one job of a command: its error is worth more than another try.
+  const all: ControlSettings = { ...DEFAULT_SETTINGS, ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
+  const planWork = createPlanWork({ clock, newId: ports.newId, metadataRecipient: keys.metadata.recipient });
+  const dispatcher: Dispatcher = { ports, leases: createLeases(ports, all), settings: all, planWork };
+  return { keys, ports, dispatcher, current: { config }, storages, asked, agentName: config.agent.name ?? hostname() };
+}
+
+/** Makes the configuration the catalog's own and finishes what a crash cut short. */
+async function takeUp(options: UpOptions, core: Core): Promise<void> {
+  const { catalog, newId } = core.ports;
+  await applyConfig(catalog.db, options.config, { dryRun: false, at: isoTime(options.clock.nowMs()), newId });
+  await recover(options, core);
+  if (options.mode === "oneshot") await guardedPass(core.ports, keepStateLoop(core));
+}
+
+/** Keeps in the repositories what it takes to come back without this machine. */
+function keepStateLoop({ ports, keys, current }: Core): Loop {
+  const pass = (): Promise<unknown> => {
+    const { keys: { recipients }, withoutSecrets } = current.config;
+    return keepServerState(ports, { signingKey: keys.signingPem, metadataIdentity: keys.metadata.identity, configuration: withoutSecrets, recipients, seal: sealText });
+  };
+  return { name: "keep-state", everyMs: KEEP_STATE_EVERY_MS, pass };
+}
+
+/** A command takes the configuration up with its first call, unless that is `apply`, which must find the catalog as it was. */
+function takingUpFirst(client: Client, options: UpOptions, core: Core): Client {
+  let takenUp: Promise<void> | undefined;
+  return {
+    call: async (route, input, signal) => {
+      if (route.name !== api.system.apply.name) await (takenUp ??= takeUp(options, core));
+      return client.call(route, input, signal);
+    },
+  };
+}
+
+/** A service without any usable repository does not start; a command may still look around. */
+async function recover({ mode }: UpOptions, core: Core): Promise<void> {
+  const failed = await recoverAtStart(core.dispatcher);
+  await giveUpOwnAttempts(core);
+  const frozen = await frozenNow(core.ports.catalog.db);
+  if (mode === "daemon" && frozen !== null) core.ports.log.warn(frozen, "FROZEN: nothing is scheduled, begun or deleted until `holdfast thaw`");
+  const [first] = failed;
+  if (mode === "daemon" && first !== undefined && failed.length === core.storages.size) throw first.error;
+}
+
+/**
+ * The agent lives in this process, and this process is the only one on this catalog: attempts that run under its name
+ * are dead, and their work need not wait for their leases to run out.
+ */
+async function giveUpOwnAttempts({ dispatcher: { ports, leases }, agentName }: Core): Promise<void> {
+  const { db } = ports.catalog;
+  const settings = DEFAULT_SETTINGS;
+  for (const attempt of await attemptsInState(db, "running")) {
+    if (attempt.agent !== agentName) continue;
+    const error = toErrorRecord(new HoldfastError("LEASE_LOST", `The process that ran attempt ${attempt.id} died.`, { hint: "Nothing half-done counts as a backup; the job is tried again." }));
+    await inTransaction(db, (tx) => failAttempt(ports, tx, attempt, { to: "lost", error, settings }));
+    leases.end(attempt.id);
+  }
+}
+
+async function serve(options: UpOptions, { state, core, closers }: { state: StateDir; core: Core; closers: Closers }): Promise<Client> {
+  const { log, mode } = options;
+  const context = contextOf(options, core);
+  const app = buildApp(routes, context, log);
+  closers.add("application", () => app.close());
+  const client = createClient(inMemoryTransport(app));
+  await startAgent(options, { state, core, client, closers });
+  const loops = controlLoops(core.dispatcher).filter(({ name }) => mode === "daemon" || ONESHOT_LOOPS.has(name));
+  const running = startLoops(core.ports, mode === "daemon" ? [...loops, keepStateLoop(core)] : loops);
+  closers.add("loops", () => running.stop());
+  if (mode === "oneshot") {
+    closers.add("asked jobs", () => cancelAsked(client, core));
+    return takingUpFirst(client, options, core);
+  }
+  // An application of its own: it closes first, while the agent still reports through the other one.
+  closers.add("socket", await serveSocket(buildApp(routes, context, log), state.socketPath));
+  return client;
+}
+
+/** A command that ends before its job takes the job with it: nobody expects that it goes on with the next `up`. */
+async function cancelAsked(client: Client, { asked }: Core): Promise<void> {
+  for (const jobId of asked) {
+    const { job } = await client.call(api.jobs.show, { jobId });
+    if (job.state === "due" || job.state === "running") await client.call(api.jobs.cancel, { jobId });
+  }
+}
+
+function contextOf({ clock, log, wrapStorage }: UpOptions, core: Core): ServerContext {
+  const { current, ports, dispatcher, keys } = core;
+  const verifyGrant = grantVerifier(keys.signer.publicKey);
+  return {
+    dispatcher,
+    grants: createGrants(ports, dispatcher.settings),
+    keyholder: openKeyholder({
+      get identityPaths() {
+        return current.config.keys.identities;
+      },
+      verifyGrant,
+      log,
+      clock,
+    }),
+    openLogIndex: logIndexOpener(ports, keys.metadata.identity),
+    heldRecipients: async () => {
+      const files = await Promise.all(current.config.keys.identities.map((path) => readIdentityFile(path)));
+      return files.flat().map(({ recipient }) => recipient);
+    },
+    configuration: {
+      parse: (yaml, sourceName) => requireSameState(current.config, parseConfig(yaml, sourceName, process.env)),
+      // What comes here was made by `parse` above: it is a whole configuration.
+      applied: (desired) => takeOver(core, desired as Config, wrapStorage),
+    },
+    version: productVersion(),
+  };
+}
+
+function requireSameState(now: Config, next: Config): Config {
+  if (next.stateDir === now.stateDir) return next;
+  throw new HoldfastError("REFUSED", `The configuration ${next.sourceName} names the state directory ${next.stateDir}, but this server works on ${now.stateDir}.`, {
+    hint: "Apply the configuration that this server was started with, or stop it and start it with the other one.",
+  });
+}
+
+/** Opens the repositories of an applied configuration in place of the ones before. */
+async function takeOver(core: Core, config: Config, wrapStorage: UpOptions["wrapStorage"]): Promise<void> {
+  const { current, storages, ports } = core;
+  const opened = openStorages(config, wrapStorage);
+  storages.clear();
+  for (const [name, storage] of opened) storages.set(name, storage);
+  current.config = config;
+  await openRepositories(ports);
+  await guardedPass(ports, keepStateLoop(core));
+}
+
+function buffersOf({ agent }: Config, clock: Clock): Pick<AgentOptions, "buffers" | "uploadPace"> {
+  const { bufferBytes, spoolBytes, spoolDir, uploadBytesPerS } = agent;
+  // A directory of its own below the one that is named: what lies in it without an owner is removed at the start.
+  const spoolRoot = spoolDir === undefined ? undefined : join(spoolDir, "holdfast-spool");
+  return { buffers: { bufferBytes, spoolBytes, spoolRoot }, uploadPace: uploadBytesPerS === undefined ? undefined : new UploadPace(uploadBytesPerS, clock) };
+}
+
+async function startAgent(options: UpOptions, at: { state: StateDir; core: Core; client: Client; closers: Closers }): Promise<void> {
+  const { config, clock, log, mode } = options;
+  const { ports, agentName, storages, keys } = at.core;
+  const stopping = new AbortController();
+  const agent = runAgent({
+    name: agentName,
+    client: at.client,
+    gate: openGate({ repositories: storages, publicKey: keys.signer.publicKey, clock }),
+    queue: ports.queue,
+    pools: [LOCAL_POOL],
+    engines: new Map(engines.map((engine) => [engine.kind, engine])),
+    maxJobs: config.agent.maxJobs,
+    ...buffersOf(config, clock),
+    pollEveryMs: mode === "daemon" ? POLL_EVERY_MS : null,
+    scratchRoot: at.state.scratchRoot,
+    sandboxUser: await sandboxUserFrom(config.agent.sandboxUser),
+    clock,
+    log: log.child({ agent: agentName }),
+    newId: ports.newId,
+    signal: stopping.signal,
+    runJob,
+  });
+  at.closers.add("agent", async () => {
+    stopping.abort();
+    await agent;
+  });
+  agent.catch((error: unknown) => {
+    log.error({ err: error }, "the agent ended");
+  });
+}
+
