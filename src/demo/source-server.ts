@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import { chmod, chown, mkdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
+import { initDataDir, sandboxAccount, startServer } from "../engines/mysql/server-process.ts";
+import { silentLog } from "../lib/log.ts";
+
+/** A MariaDB of the demo's own, on loopback, in a directory that goes with the demo. */
+export interface SourceServer {
+  readonly version: string;
+  readonly socket: string;
+  readonly port: number;
+  connect(): Promise<Connection>;
+  logPosition(): Promise<{ file: string; position: number }>;
+  /** kill -9, then data and logs are deleted: the machine is gone. */
+  destroy(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const BASE_CONFIG = {
+  server_id: "1001",
+  character_set_server: "utf8mb4",
+  innodb_buffer_pool_size: "64M",
+  innodb_log_file_size: "256M",
+  performance_schema: "OFF",
+  skip_name_resolve: true,
+  max_allowed_packet: "64M",
+} as const;
+
+async function connectTo(socketPath: string): Promise<Connection> {
+  const connection = await createConnection({ socketPath, user: "root", charset: "utf8mb4" });
+  // A server that is killed on purpose must not take the demo with it.
+  connection.on("error", () => undefined);
+  return connection;
+}
+
+/** A directory that belongs to the account throwaway servers run as. */
+async function ownedDir(path: string): Promise<string> {
+  await mkdir(path, { recursive: true, mode: 0o711 });
+  const account = sandboxAccount();
+  if (account !== undefined) await chown(path, account.uid, account.gid);
+  return path;
+}
+
+export async function startSource(rootDir: string): Promise<SourceServer> {
+  await chmod(rootDir, 0o711);
+  const runAs = sandboxAccount();
+  const home = await ownedDir(join(rootDir, "source"));
+  const dataDir = await ownedDir(join(home, "data"));
+  const logDir = await ownedDir(join(home, "log"));
+  const port = await freePort();
+  await initDataDir({ dataDir, runAs });
+  const binlog = { log_bin: join(logDir, "mariadb-bin"), binlog_format: "ROW", sync_binlog: "1" };
+  const server = await startServer({ dataDir, socket: join(home, "s"), port, runAs, errorLog: join(home, "error.log"), extraConfig: { ...BASE_CONFIG, ...binlog }, log: silentLog });
+  const connection = await connectTo(server.socket);
+  const [rows] = await connection.query<RowDataPacket[]>("SELECT VERSION() AS version");
+  return {
+    version: String(rows[0]?.["version"]),
+    socket: server.socket,
+    port,
+    connect: () => connectTo(server.socket),
+    logPosition: async () => {
+      const [status] = await connection.query<RowDataPacket[]>("SHOW MASTER STATUS");
+      return { file: String(status[0]?.["File"]), position: Number(status[0]?.["Position"]) };
+    },
+    destroy: async () => {
+      server.kill("SIGKILL");
+      await server.exited;
+      connection.destroy();
+      await rm(home, { recursive: true, force: true });
+    },
+    stop: async () => {
+      connection.destroy();
+      server.kill("SIGTERM");
+      await server.exited;
+    },
+  };
+}
+
+/** A plain server on a restored data directory, as its owner would start it. */
+export async function startRestored(dataDir: string, rootDir: string): Promise<{ connect: () => Promise<Connection>; stop: () => Promise<void> }> {
+  const runAs = sandboxAccount();
+  const home = await ownedDir(join(rootDir, `r${randomBytes(3).toString("hex")}`));
+  const server = await startServer({ dataDir, socket: join(home, "s"), runAs, errorLog: join(home, "error.log"), extraConfig: { ...BASE_CONFIG, server_id: "1002" }, log: silentLog });
+  return {
+    connect: () => connectTo(server.socket),
+    stop: async () => {
+      await server.stop();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => {
+        if (typeof address === "object" && address !== null) resolve(address.port);
+        else reject(new Error("no loopback port was given"));
+      });
+    });
+  });
+}
