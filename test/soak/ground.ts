@@ -1,0 +1,129 @@
+import { chmod, chown, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
+import { sandboxAccount } from "../../src/engines/mysql/server-process.ts";
+import { generateKeyPair, writeIdentityFile } from "../../src/keys/identities.ts";
+import { delay, systemClock } from "../../src/lib/clock.ts";
+import { type HoldfastProcess, startHoldfastProcess } from "../fixtures/holdfast-process.ts";
+import { type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
+import { tempDir } from "../fixtures/temp.ts";
+import { type Disk, mountDisk } from "./disk.ts";
+import { Witness } from "./witness.ts";
+
+export type DiskName = "repository" | "state" | "target";
+const DISK_MIB: Readonly<Record<DiskName, number>> = { repository: 2_048, state: 1_024, target: 2_048 };
+
+/** A real database server with a writer, a real `holdfast up`, and three disks that can be full. */
+export interface Ground {
+  readonly rootDir: string;
+  readonly repositoryPath: string;
+  readonly targetPath: string;
+  readonly statePath: string;
+  readonly logPath: string;
+  readonly dailyKeyPath: string;
+  readonly mariadb: Mariadb;
+  readonly disks: Readonly<Record<DiskName, Disk>>;
+  readonly witness: Witness;
+  readonly signal: AbortSignal;
+  up(): HoldfastProcess;
+  /** Starts `holdfast up` unless it runs. True when it had to. */
+  ensureUp(): Promise<boolean>;
+  /** Starts the database server again after it was killed. */
+  restartSource(): Promise<void>;
+  connect(): Promise<Connection>;
+  logPosition(): Promise<{ file: string; position: number }>;
+  /** The server's own binary log files, in order. */
+  binlogFiles(): Promise<string[]>;
+  remove(): Promise<void>;
+}
+
+export async function makeGround(random: () => number): Promise<Ground> {
+  const root = await tempDir();
+  const controller = new AbortController();
+  const mariadb = await startMariadb({ config: { innodb_log_file_size: "16M" } });
+  const disks = await mountDisks(root.path);
+  const targetPath = disks.target.path;
+  const account = sandboxAccount();
+  if (account !== undefined) await chown(targetPath, account.uid, account.gid);
+  const repositoryPath = join(disks.repository.path, "r");
+  const configPath = join(root.path, "holdfast.yaml");
+  const dailyKeyPath = join(root.path, "daily.key");
+  const recipients = [await newKey(dailyKeyPath), await newKey(join(root.path, "escrow.key"))];
+  const yaml = configuration({ rootDir: root.path, repositoryPath, dailyKeyPath, recipients, socket: mariadb.socket });
+  const place = { configPath, yaml, rootDir: root.path, repositoryPath, signal: controller.signal };
+  const connections: Connection[] = [];
+  const connect = async (): Promise<Connection> => {
+    const connection = await createConnection({ socketPath: mariadb.socket, user: "root", charset: "utf8mb4" });
+    connection.on("error", () => undefined);
+    connections.push(connection);
+    return connection;
+  };
+  let up = await startHoldfastProcess(place);
+  const witness = new Witness(connect, random);
+  await witness.begin();
+  return {
+    rootDir: root.path, repositoryPath, targetPath, dailyKeyPath, mariadb, disks, connect, witness,
+    statePath: disks.state.path,
+    logPath: join(disks.state.path, "holdfast.log"),
+    signal: controller.signal,
+    up: () => up,
+    ensureUp: async () => {
+      if (up.isRunning()) return false;
+      up = await startHoldfastProcess(place);
+      return true;
+    },
+    restartSource: () => mariadb.restart(),
+    logPosition: async () => positionOf(await connect()),
+    binlogFiles: async () => (await readdir(mariadb.binlogDir)).filter((name) => /\.\d+$/.test(name)).toSorted().map((name) => join(mariadb.binlogDir, name)),
+    remove: async () => {
+      controller.abort();
+      for (const connection of connections) connection.destroy();
+      if (up.isRunning()) await up.kill9();
+      await mariadb.stop();
+      // Tools of a process that was just killed may still let go of their files.
+      await delay(200);
+      for (const disk of Object.values(disks)) disk.remove();
+      await root.remove();
+    },
+  };
+}
+
+async function mountDisks(rootDir: string): Promise<Record<DiskName, Disk>> {
+  const mount = (name: DiskName): Promise<Disk> => mountDisk(join(rootDir, name), DISK_MIB[name]);
+  return { repository: await mount("repository"), state: await mount("state"), target: await mount("target") };
+}
+
+async function newKey(path: string): Promise<string> {
+  const pair = await generateKeyPair();
+  await writeIdentityFile(path, pair, systemClock);
+  await chmod(path, 0o600);
+  return pair.recipient;
+}
+
+async function positionOf(connection: Connection): Promise<{ file: string; position: number }> {
+  const [status] = await connection.query<RowDataPacket[]>("SHOW MASTER STATUS");
+  return { file: String(status[0]?.["File"]), position: Number(status[0]?.["Position"]) };
+}
+
+function configuration(at: { rootDir: string; repositoryPath: string; dailyKeyPath: string; recipients: readonly string[]; socket: string }): string {
+  return `stateDir: ${at.rootDir}/state
+logLevel: debug
+keys:
+  recipients: [${at.recipients.join(", ")}]
+  identities: [${at.dailyKeyPath}]
+repositories:
+  main: { kind: local, options: { path: ${at.repositoryPath} } }
+policies:
+  soak:
+    repository: main
+    full: { cron: "0 0 1 1 *" }
+    logs: { shipEvery: 1s }
+    verification: { schedule: { cron: "0 0 1 1 *" } }
+instances:
+  shop:
+    engine: mysql
+    policy: soak
+    timeZone: Europe/Berlin
+    connection: { socket: ${at.socket}, user: root }
+`;
+}

@@ -1,0 +1,94 @@
+/**
+ * Random faults in the real processes, until the time is over; ends with what was done and what was violated.
+ * `main.ts --minutes N [--seed S] [--only R]`: the same seed plans the same rounds, and `--only` runs one of them alone.
+ */
+import { copyFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Ground, makeGround } from "./ground.ts";
+import { Invariants, type Violation } from "./invariants.ts";
+import { describeFault, planRound } from "./plan.ts";
+import { seededRandom } from "./random.ts";
+import { type FaultResult, runRound, takeBackup } from "./round.ts";
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+interface Tally {
+  readonly faults: FaultResult[];
+  readonly violations: Violation[];
+  rounds: number;
+}
+
+function options(): { minutes: number; seed: number; only: number | null } {
+  const { values } = parseArgs({ options: { minutes: { type: "string", default: "5" }, seed: { type: "string" }, only: { type: "string" } } });
+  const minutes = Number(values.minutes);
+  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+  const only = values.only === undefined ? null : Number(values.only);
+  if (![minutes, seed, only ?? 0].every(Number.isFinite)) throw new RangeError("--minutes, --seed and --only take numbers");
+  return { minutes, seed, only };
+}
+
+async function oneRound(ground: Ground, invariants: Invariants, tally: Tally, at: { seed: number; round: number }): Promise<void> {
+  const plan = planRound(at.seed, at.round);
+  const { faults, violations } = await runRound(ground, invariants, plan);
+  tally.rounds += 1;
+  tally.faults.push(...faults);
+  for (const { plan: fault, wasMade, ended, endedItself } of faults) {
+    print(`round ${String(at.round)}: ${describeFault(fault)} -> ${wasMade ? "" : "NOT MADE, "}job ${ended}${endedItself ? "; holdfast ended by itself and was started again" : ""}`);
+  }
+  await say(ground, tally, at, violations);
+}
+
+async function say(ground: Ground, tally: Tally, at: { seed: number; round: number }, violations: readonly Violation[]): Promise<void> {
+  if (violations.length === 0) return;
+  tally.violations.push(...violations);
+  const kept = join(tmpdir(), `holdfast-soak-${String(at.seed)}-${String(at.round)}.jsonl`);
+  await copyFile(ground.logPath, kept);
+  for (const { invariant, what } of violations) print(`round ${String(at.round)}: VIOLATION of "${invariant}": ${what}`);
+  print(`  again: npm run test:soak -- --seed ${String(at.seed)} --only ${String(at.round)}; the log so far is ${kept}`);
+}
+
+function printTable(title: string, keys: readonly string[]): void {
+  const counts = new Map<string, number>();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  print(`\n${title}`);
+  for (const [key, count] of [...counts].toSorted(([a], [b]) => a.localeCompare(b))) print(`  ${String(count).padStart(4)}  ${key}`);
+}
+
+function summary(tally: Tally, seed: number, startMs: number): void {
+  const made = tally.faults.filter(({ wasMade }) => wasMade);
+  printTable("faults by state", made.map(({ plan }) => `${plan.state.scenario}: ${plan.state.name}`));
+  printTable("faults by process", made.map(({ plan }) => `${plan.process}: ${plan.fault}`));
+  printTable("how the jobs ended that met a fault", made.map(({ ended }) => ended));
+  const itself = made.filter(({ endedItself }) => endedItself).length;
+  print(`\n${String(tally.faults.length - made.length)} faults could not be made in time; Holdfast ended by itself ${String(itself)} times`);
+  print(`seed ${String(seed)}: ${String(tally.rounds)} rounds in ${String(Math.round((Date.now() - startMs) / 1_000))} s, ${String(made.length)} faults, ${String(tally.violations.length)} violations`);
+}
+
+async function main(): Promise<void> {
+  const { minutes, seed, only } = options();
+  const startMs = Date.now();
+  print(`seed ${String(seed)}`);
+  const ground = await makeGround(seededRandom(seed));
+  const tally: Tally = { faults: [], violations: [], rounds: 0 };
+  try {
+    const invariants = new Invariants(ground);
+    await takeBackup(ground);
+    if (only !== null) await oneRound(ground, invariants, tally, { seed, round: only });
+    for (let round = 1; only === null && Date.now() - startMs < minutes * 60_000; round += 1) await oneRound(ground, invariants, tally, { seed, round });
+    // Once more, from nothing: what was proved early must still hold.
+    invariants.forget();
+    await say(ground, tally, { seed, round: tally.rounds }, await invariants.check());
+  } catch (error) {
+    tally.violations.push({ invariant: "the next run works", what: String(error) });
+    print(`the run broke off: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    await copyFile(ground.logPath, join(tmpdir(), `holdfast-soak-${String(seed)}-end.jsonl`)).catch(() => undefined);
+  } finally {
+    await ground.remove();
+  }
+  summary(tally, seed, startMs);
+  process.exitCode = tally.violations.length === 0 ? 0 : 1;
+}
+
+await main();

@@ -1,0 +1,61 @@
+import { between, pick, type Random, seededRandom } from "./random.ts";
+import { type FaultKind, type ProcessName, type State, STATES } from "./states.ts";
+
+/** One fault, decided before anything runs. */
+export interface FaultPlan {
+  readonly state: State;
+  readonly process: ProcessName;
+  readonly fault: FaultKind;
+  /** Between the sight of the state and the fault. */
+  readonly delayMs: number;
+  /** How long a freeze, a full disk or failing I/O lasts; how long a killed database server stays away. */
+  readonly lastsMs: number;
+  /** For `io`: the size beyond which files cannot grow. */
+  readonly limitBytes: number;
+  /** Kind of the backup that the fault meets, and of the next one. */
+  readonly backupKind: "full" | "incremental";
+}
+
+export interface RoundPlan {
+  readonly seed: number;
+  readonly round: number;
+  readonly faults: readonly FaultPlan[];
+}
+
+const FAULTS_A_ROUND = 3;
+
+/** The same seed and round give the same plan, whatever ran before. */
+export function planRound(seed: number, round: number): RoundPlan {
+  const random = seededRandom((Math.imul(seed, 0x9e3779b1) + Math.imul(round, 0x85ebca6b)) >>> 0);
+  return { seed, round, faults: Array.from({ length: FAULTS_A_ROUND }, () => planFault(random)) };
+}
+
+function planFault(random: Random): FaultPlan {
+  const scenario = pick(random, ["backup", "backup", "backup", "ship", "ship", "restore", "restore", "restore table", "verify", "verify"] as const);
+  const state = pick(random, STATES.filter((candidate) => candidate.scenario === scenario));
+  const [process, kinds] = pick(random, state.faults);
+  const fault = pick(random, kinds);
+  return {
+    state,
+    process,
+    fault,
+    delayMs: random() < 0.5 ? 0 : between(random, 1, 400),
+    lastsMs: between(random, 300, fault === "freeze" && random() < 0.2 ? 9_000 : 2_500),
+    limitBytes: random() < 0.5 ? 0 : between(random, 1, 4_000_000),
+    backupKind: pick(random, ["full", "incremental"]),
+  };
+}
+
+/** A plan for one named fault, for the fixed set. */
+export function namedFault(wanted: { scenario: State["scenario"]; state: string; process: ProcessName; fault: FaultKind } & Partial<Pick<FaultPlan, "delayMs" | "lastsMs" | "limitBytes">>): FaultPlan {
+  const state = STATES.find(({ scenario, name }) => scenario === wanted.scenario && name === wanted.state);
+  if (state === undefined) throw new RangeError(`there is no state ${wanted.scenario}: ${wanted.state}`);
+  const { delayMs = 0, lastsMs = 1_000, limitBytes = 0 } = wanted;
+  return { state, process: wanted.process, fault: wanted.fault, delayMs, lastsMs, limitBytes, backupKind: "full" };
+}
+
+export function describeFault(plan: FaultPlan): string {
+  const after = plan.delayMs === 0 ? "" : ` after ${String(plan.delayMs)} ms`;
+  const lasting = plan.fault === "kill" && plan.process !== "source" ? "" : ` for ${String(plan.lastsMs)} ms`;
+  return `${plan.state.scenario}, ${plan.state.name}${after}: ${plan.fault} ${plan.process}${lasting}`;
+}

@@ -1,0 +1,158 @@
+import { existsSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { delay } from "../../src/lib/clock.ts";
+import { api } from "../../src/model/api/index.ts";
+import type { Job } from "../../src/model/job.ts";
+import type { RestorePlan } from "../../src/model/restore.ts";
+import { makeFault } from "./faults.ts";
+import type { Ground } from "./ground.ts";
+import { type Invariants, restoredFaults, type Violation } from "./invariants.ts";
+import { LogWatch } from "./log-watch.ts";
+import type { FaultPlan, RoundPlan } from "./plan.ts";
+import { jobKindOf, type LogLine } from "./states.ts";
+
+const SEE_STATE_MS = 60_000;
+const JOB_LIMIT_MS = 150_000;
+const LONGEST_CHAIN = 3;
+
+export interface FaultResult {
+  readonly plan: FaultPlan;
+  /** False when the state passed by, or its process never came. */
+  readonly wasMade: boolean;
+  /** How the job that the fault met ended. */
+  readonly ended: string;
+  /** Holdfast ended by itself, without being killed. */
+  readonly endedItself: boolean;
+  readonly violations: readonly Violation[];
+}
+
+interface Begun {
+  readonly job: Job;
+  readonly targetPath?: string;
+  readonly plan?: RestorePlan;
+}
+
+let targets = 0;
+
+/** Asks for the work that the fault is to meet. */
+async function begin(ground: Ground, plan: FaultPlan): Promise<Begun> {
+  const { client, holdfast } = ground.up();
+  const { scenario } = plan.state;
+  if (scenario === "backup") return client.call(api.backups.run, { instance: "shop", kind: plan.backupKind });
+  if (scenario === "verify") return client.call(api.backups.verify, { backupId: (await holdfast.newestBackup())?.backupId ?? "", tier: "T4" });
+  if (scenario === "ship") return { job: await shipJob(ground) };
+  targets += 1;
+  const targetPath = join(ground.targetPath, `t${String(targets)}`);
+  const target = scenario === "restore" ? ({ kind: "directory", path: targetPath, start: false } as const) : ({ kind: "table", schema: "shop", table: "orders", sqlPath: targetPath } as const);
+  return { ...(await client.call(api.restores.run, { instance: "shop", goal: { kind: "latest" }, allowGap: false, target })), targetPath };
+}
+
+async function shipJob(ground: Ground): Promise<Job> {
+  for (const endMs = Date.now() + SEE_STATE_MS; Date.now() < endMs; await delay(100)) {
+    const { jobs } = await ground.up().client.call(api.jobs.list, { kind: "ship", state: "running", limit: 1 });
+    if (jobs[0] !== undefined) return jobs[0];
+  }
+  throw new Error(`no log was shipped for ${String(SEE_STATE_MS / 1_000)} s`);
+}
+
+/** Lines about a job's own attempts; what is said of an attempt without its job is known by the claim. */
+function linesOf(job: Job, seen: (line: LogLine) => boolean): (line: LogLine) => boolean {
+  const attempts = new Set<unknown>(job.attempts.map(({ attemptId }) => attemptId));
+  return (line) => {
+    if (line["jobId"] === job.jobId && line["attemptId"] !== undefined) attempts.add(line["attemptId"]);
+    return attempts.has(line["attemptId"]) && seen(line);
+  };
+}
+
+/** One fault in the real processes: work begins, its state is seen, the fault is made and taken back, the work comes to an end, and the next run works. */
+export async function runFault(ground: Ground, plan: FaultPlan): Promise<FaultResult> {
+  const watch = new LogWatch(ground.logPath);
+  const begun = await begin(ground, plan);
+  const { seen } = plan.state;
+  const isThere = seen === null || (await watch.until(linesOf(begun.job, seen), SEE_STATE_MS));
+  const wasMade = isThere && (await makeFault(ground, plan));
+  const violations: Violation[] = [];
+  if (plan.process === "source" && plan.fault === "kill") {
+    violations.push(...asViolations("every listed backup restores", await ground.witness.stopWriting()));
+    await ground.witness.startWriting();
+  }
+  await delay(50);
+  const wasDown = await ground.ensureUp();
+  const job = plan.state.scenario === "ship" ? await shipJob(ground) : await settled(ground, begun.job.jobId);
+  if (begun.targetPath !== undefined) violations.push(...(await targetFaults(ground, plan, begun, job)));
+  if (job.state !== "succeeded" && plan.state.scenario !== "ship") violations.push(...(await nextRunFaults(ground, plan)));
+  const ended = job.state === "failed" ? `failed (${String(job.error?.code)})` : job.state;
+  return { plan, wasMade, ended, endedItself: wasDown && !(plan.process === "holdfast" && plan.fault === "kill"), violations };
+}
+
+const asViolations = (invariant: Violation["invariant"], whats: readonly string[]): Violation[] => whats.map((what) => ({ invariant, what }));
+
+/** The job once nothing more happens to it; a Holdfast that ends meanwhile is started again. */
+async function settled(ground: Ground, jobId: string): Promise<Job> {
+  let last: Job | undefined;
+  for (const endMs = Date.now() + JOB_LIMIT_MS; Date.now() < endMs; await delay(200)) {
+    await ground.ensureUp();
+    last = await ground.up().client.call(api.jobs.show, { jobId }).then(({ job }) => job, () => last);
+    if (last !== undefined && !["due", "running", "committing"].includes(last.state)) return last;
+  }
+  throw new Error(`job ${jobId} did not end within ${String(JOB_LIMIT_MS / 1_000)} s: ${JSON.stringify(last)}`);
+}
+
+/** A target is a whole restore or does not exist. */
+async function targetFaults(ground: Ground, plan: FaultPlan, begun: Begun, job: Job): Promise<Violation[]> {
+  const { targetPath = "" } = begun;
+  try {
+    if (!existsSync(targetPath)) return asViolations("every listed backup restores", job.state === "succeeded" ? [`job ${job.jobId} succeeded without its target`] : []);
+    if (plan.state.scenario === "restore table") {
+      const isWhole = (await readFile(targetPath, "latin1")).includes("SQL_NOTES=@OLD_SQL_NOTES");
+      return asViolations("every listed backup restores", isWhole ? [] : [`${targetPath} is half a table`]);
+    }
+    const expected = ground.witness.ledger.stateAt(begun.plan?.stop?.lastGroup?.gtid ?? begun.plan?.chain.at(-1)?.facts.logPosition?.gtid ?? "");
+    return asViolations("every listed backup restores", await restoredFaults(ground, { path: targetPath, expected, what: `the target of job ${job.jobId} (${job.state})` }));
+  } finally {
+    await rm(targetPath, { recursive: true, force: true });
+  }
+}
+
+/** Work of the same kind, asked for after the fault is gone, must succeed at once. */
+async function nextRunFaults(ground: Ground, plan: FaultPlan): Promise<Violation[]> {
+  const begun = await begin(ground, plan);
+  const job = await settled(ground, begun.job.jobId);
+  const failed = job.state === "succeeded" ? [] : [`after it, a ${jobKindOf(plan.state.scenario)} job ended as ${job.state}: ${job.error?.message ?? "without an error"}`];
+  return [...asViolations("the next run works", failed), ...(begun.targetPath === undefined ? [] : await targetFaults(ground, plan, begun, job))];
+}
+
+export interface RoundResult {
+  readonly faults: readonly FaultResult[];
+  readonly violations: readonly Violation[];
+}
+
+/** The faults of a round under a writer, one more backup, and all invariants. */
+export async function runRound(ground: Ground, invariants: Invariants, round: Pick<RoundPlan, "faults">): Promise<RoundResult> {
+  await ground.witness.startWriting();
+  const faults: FaultResult[] = [];
+  const violations: Violation[] = [];
+  try {
+    for (const plan of round.faults) {
+      const result = await runFault(ground, plan);
+      faults.push(result);
+      violations.push(...result.violations);
+    }
+    await takeBackup(ground);
+  } catch (error) {
+    violations.push(...asViolations("the next run works", [error instanceof Error ? error.message : String(error)]));
+  }
+  violations.push(...asViolations("every listed backup restores", await ground.witness.stopWriting()));
+  await ground.ensureUp();
+  violations.push(...(await invariants.check()));
+  return { faults, violations };
+}
+
+/** A backup on the newest chain, or a new chain when that one is long. */
+export async function takeBackup(ground: Ground): Promise<void> {
+  const { holdfast, client } = ground.up();
+  const newest = await holdfast.newestBackup();
+  const { chain } = newest === undefined ? { chain: [] } : await client.call(api.backups.show, { backupId: newest.backupId });
+  await holdfast.backUp(chain.length === 0 || chain.length >= LONGEST_CHAIN ? "full" : "incremental");
+}
