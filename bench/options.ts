@@ -1,0 +1,39 @@
+import { parseArgs } from "node:util";
+
+export interface BenchOptions {
+  readonly sizeBytes: number;
+  /** Alternating pairs of the shell's way and Holdfast's. */
+  readonly pairs: number;
+  /** Bytes of a stand-in stream for the memory run; null leaves it out. */
+  readonly standInBytes: number | null;
+  /** Folder for server, repository and restored files; about four times the size must be free. */
+  readonly dir: string | null;
+  readonly peers: boolean;
+}
+
+const UNITS: Readonly<Record<string, number>> = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
+
+/** Options of `npm run bench`; throws for what it does not know. */
+export function benchOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      size: { type: "string", default: "1GiB" },
+      pairs: { type: "string", default: "9" },
+      "stand-in": { type: "string" },
+      dir: { type: "string" },
+      peers: { type: "boolean", default: false },
+    },
+  });
+  const standIn = values["stand-in"];
+  const pairs = Number(values.pairs);
+  if (!Number.isInteger(pairs) || pairs < 0) throw new Error(`--pairs ${values.pairs} is not a number of pairs`);
+  return { sizeBytes: byteCount(values.size), pairs, standInBytes: standIn === undefined ? null : byteCount(standIn), dir: values.dir ?? null, peers: values.peers };
+}
+
+function byteCount(text: string): number {
+  const found = /^(\d+(?:\.\d+)?)(MiB|GiB|TiB)$/.exec(text);
+  const unit = UNITS[found?.[2] ?? ""];
+  if (found === null || unit === undefined) throw new Error(`"${text}" is not a size like 512MiB or 1GiB`);
+  return Math.round(Number(found[1]) * unit);
+}
