@@ -66,14 +66,17 @@ async function killWhen(what: string, seen: () => boolean): Promise<void> {
 const removedPaths = (): unknown[] => logLines(world).flatMap(({ msg, path }) => (msg === "removed the unfinished restore of a process that died" ? [path] : []));
 const sandboxRuns = (): boolean => processesBelow(world.rootDir).some((line) => line.includes("mariadbd "));
 
+/** It is named after it is gone, so the name is what can be waited for. */
+const untilNamedAsRemoved = (path: string): Promise<void> => until(`${path} is named as removed`, () => removedPaths().includes(path));
+
 async function expectRestoreLost(job: Job, path: string): Promise<void> {
   const [partial] = partials(path);
   expect(partial).toBeDefined();
   expect(existsSync(path)).toBe(false);
   up = await startHoldfastProcess(world);
-  await until("the unfinished restore is removed", () => partials(path).length === 0);
+  await untilNamedAsRemoved(join(world.rootDir, partial ?? ""));
+  expect(partials(path)).toEqual([]);
   expect(existsSync(path)).toBe(false);
-  expect(removedPaths()).toContain(join(world.rootDir, partial ?? ""));
   // A restore is tried once: what is to become of its target is for a person to say.
   expect(await jobOf(job.jobId)).toMatchObject({ state: "failed", error: { code: "LEASE_LOST" } });
 }
@@ -109,8 +112,8 @@ describe("kill -9 of Holdfast during a restore", () => {
     const { attemptId } = (await readOwner())!;
     await writeFile(`${sqlPath}.partial-${attemptId}`, "half");
     up = await startHoldfastProcess(world);
-    await until("the unfinished file is removed", () => partials(sqlPath).length === 0);
-    expect(removedPaths()).toContain(`${sqlPath}.partial-${attemptId}`);
+    await untilNamedAsRemoved(`${sqlPath}.partial-${attemptId}`);
+    expect(partials(sqlPath)).toEqual([]);
     expect(existsSync(sqlPath)).toBe(false);
     expect((await jobOf(job.jobId)).state).toBe("failed");
   });
@@ -123,7 +126,7 @@ describe("kill -9 of Holdfast during a restore", () => {
     const { home, attemptId } = (await readOwner())!;
     await writeFile(join(home, "w", "outside.json"), JSON.stringify([bystander, join(world.rootDir, `t1.partial-${attemptId}`)]));
     up = await startHoldfastProcess(world);
-    await until("the unfinished restore is removed", () => partials(join(world.rootDir, "t1")).length === 0);
+    await untilNamedAsRemoved(join(world.rootDir, `t1.partial-${attemptId}`));
     expect(await readFile(bystander, "utf8")).toBe("mine");
   });
 });
