@@ -1,6 +1,6 @@
 /**
- * Runs types, lint and generated documents side by side, then the tests, and ends with one line of counts. Each of the
- * first three counts as one test. `run-tests.ts check|all [words for vitest…]`.
+ * Runs types, lint, generated documents and the tests, and ends with one line of counts. Each of the first three counts
+ * as one test. `run-tests.ts check|all [words for vitest…]`.
  */
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
@@ -17,8 +17,15 @@ interface Counts {
 }
 
 interface Step {
-  readonly name: string;
+  /** How many checks it makes; its exit code says how many of them failed. */
+  readonly checks: number;
   readonly args: readonly string[];
+}
+
+interface Verdict {
+  readonly passed: number;
+  readonly failed: number;
+  readonly text: string;
 }
 
 /** What is read of the JSON that vitest writes. */
@@ -29,26 +36,23 @@ interface TestFile {
   readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
 }
 
-function staticSteps(): Step[] {
-  return [
-    { name: "types", args: ["node_modules/typescript/bin/tsc", "--noEmit"] },
-    // Without its cache: that keeps a file's verdict when a type the file imports has changed.
-    { name: "lint", args: ["node_modules/eslint/bin/eslint.js", "--max-warnings", "0", "."] },
-    { name: "generated documents", args: ["scripts/generate.ts", "--check"] },
-  ];
-}
+const STEPS: readonly Step[] = [
+  { checks: 2, args: ["scripts/types-and-lint.ts"] },
+  { checks: 1, args: ["scripts/generate.ts", "--check"] },
+];
 
-async function runStep(step: Step): Promise<boolean> {
+async function runStep(step: Step): Promise<Verdict> {
   const started = performance.now();
   const child = spawn(process.execPath, step.args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
   const output: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => output.push(chunk));
-  const code = await exitCode(child);
+  // A step that was killed has failed in all.
+  const failed = Math.min((await exitCode(child)) ?? step.checks, step.checks);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  print(`${code === 0 ? "ok  " : "FAIL"} ${step.name} (${seconds} s)`);
-  if (code !== 0) print(Buffer.concat(output).toString().trimEnd());
-  return code === 0;
+  const title = `${failed === 0 ? "ok  " : "FAIL"} ${step.args.join(" ")} (${seconds} s)`;
+  const text = Buffer.concat(output).toString().trimEnd();
+  return { passed: step.checks - failed, failed, text: text === "" ? title : `${title}\n${text}` };
 }
 
 async function runVitest(suite: string, words: readonly string[]): Promise<number> {
@@ -56,13 +60,14 @@ async function runVitest(suite: string, words: readonly string[]): Promise<numbe
   await rm(RESULTS, { force: true });
   const args = ["node_modules/vitest/vitest.mjs", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
   if (suite === "check") args.push("--project", "unit");
-  return exitCode(spawn(process.execPath, [...args, ...words], { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] }));
+  return (await exitCode(spawn(process.execPath, [...args, ...words], { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] }))) ?? 1;
 }
 
-function exitCode(child: ReturnType<typeof spawn>): Promise<number> {
+/** Null when a signal ended it. */
+function exitCode(child: ReturnType<typeof spawn>): Promise<number | null> {
   return new Promise((done, fail) => {
     child.once("error", fail);
-    child.once("close", (code) => { done(code ?? 1); });
+    child.once("close", (code) => { done(code); });
   });
 }
 
@@ -119,10 +124,16 @@ function print(line: string): void {
 }
 
 async function main(suite = "all", ...words: string[]): Promise<void> {
-  const steps = await Promise.all(staticSteps().map(runStep));
-  const total = await countTests(await runVitest(suite, words));
-  total.passed += steps.filter((ok) => ok).length;
-  total.failed += steps.filter((ok) => !ok).length;
+  const steps = Promise.all(STEPS.map(runStep));
+  // The tests of `check` are small and run beside the steps; those with real servers get the machine to themselves.
+  if (suite !== "check") for (const { text } of await steps) print(text);
+  const vitestExit = await runVitest(suite, words);
+  const total = await countTests(vitestExit);
+  for (const verdict of await steps) {
+    if (suite === "check") print(verdict.text);
+    total.passed += verdict.passed;
+    total.failed += verdict.failed;
+  }
   const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
   print(`${total.passed} passed, ${total.failed} failed${skipped}`);
   process.exitCode = total.failed === 0 ? 0 : 1;
