@@ -4,6 +4,9 @@ import { defineConfig } from "vitest/config";
 const SLOW = "src/**/*.slow.test.ts";
 const setupFiles = ["test/fail-on-warning.ts"];
 
+/** Limits bound only a failure, so they are long, for machines that are busy; that of a wait is the shorter, because it says what it waited for. */
+const waits = ({ testMs, pollMs }: { testMs: number; pollMs: number }) => ({ testTimeout: testMs, hookTimeout: testMs, expect: { poll: { timeout: pollMs } } });
+
 export default defineConfig({
   test: {
     projects: [
@@ -16,9 +19,7 @@ export default defineConfig({
           pool: "forks",
           // Importing a module does nothing (CONTRIBUTING.md), so files may share a process: a third of the time is saved.
           isolate: false,
-          // Bounds only a failure: generous, for machines that are busy.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...waits({ testMs: 90_000, pollMs: 60_000 }),
         },
       },
       {
@@ -28,8 +29,7 @@ export default defineConfig({
           setupFiles,
           pool: "forks",
           maxWorkers: 2,
-          testTimeout: 180_000,
-          hookTimeout: 120_000,
+          ...waits({ testMs: 300_000, pollMs: 120_000 }),
           // After the unit tests, so that two servers and a full set of workers never share the machine.
           sequence: { groupOrder: 1 },
         },

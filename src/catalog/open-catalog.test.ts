@@ -95,7 +95,7 @@ describe("the catalog", () => {
     expect(await child("die")).toBe("opened");
     catalog = await openCatalog({ path: join(dir, "catalog.db"), log: silentLog });
     expect(await child("stay")).toBe("ALREADY_RUNNING");
-  }, 20_000);
+  });
 
   it("refuses a catalog that a newer program has changed", async () => {
     await sql`insert into catalog_version (number, name) values (9999, 'later')`.execute(catalog.db);

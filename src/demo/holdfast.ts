@@ -12,7 +12,7 @@ import type { VerificationReport } from "../model/verification.ts";
 import { startRestored } from "./source-server.ts";
 
 const POLL_MS = 200;
-const SHIP_LIMIT_MS = 60_000;
+const SHIP_LIMIT_MS = 120_000;
 
 /** The instance `shop` as a client of the API sees it: the same calls that the CLI makes. */
 export interface Holdfast {

@@ -224,23 +224,26 @@ describe("readPacks", () => {
       return stream;
     };
     const reading = readAll(read({ fetch: hanging, signal: controller.signal }));
-    setTimeout(() => controller.abort(reason), 50);
+    await expect.poll(() => fetched.length).toBe(2);
+    controller.abort(reason);
     await expect(reading).rejects.toBe(reason);
-    await wait(20);
+    await expect.poll(() => fetched.every((stream) => stream.destroyed)).toBe(true);
     expect(fetched.length).toBe(2);
-    expect(fetched.every((stream) => stream.destroyed)).toBe(true);
     await expect(readAll(read({ fetch: () => new Promise(() => undefined), signal: AbortSignal.timeout(30) }))).rejects.toMatchObject({ name: "TimeoutError" });
   });
 
   test("what a fetch gives only after the abort is let go of at once", async () => {
     const late = new Readable({ read: () => undefined });
-    const fetch: ReadOptions["fetch"] = async () => {
-      await wait(60);
-      return late;
+    const controller = new AbortController();
+    const reason = new HoldfastError("CANCELLED", "enough");
+    const given = Promise.withResolvers<Readable>();
+    const fetch: ReadOptions["fetch"] = () => {
+      queueMicrotask(() => controller.abort(reason));
+      return given.promise;
     };
-    await expect(readAll(read({ fetch, signal: AbortSignal.timeout(20) }))).rejects.toMatchObject({ name: "TimeoutError" });
-    await wait(80);
-    expect(late.destroyed).toBe(true);
+    await expect(readAll(read({ fetch, signal: controller.signal }))).rejects.toBe(reason);
+    given.resolve(late);
+    await expect.poll(() => late.destroyed).toBe(true);
   });
 
   test("a consumer that goes away lets go of what was fetched", async () => {
@@ -251,9 +254,8 @@ describe("readPacks", () => {
       return stream;
     };
     for await (const _chunk of read({ fetch })) break;
-    await wait(20);
     expect(fetched.length).toBeGreaterThan(0);
-    expect(fetched.every((stream) => stream.destroyed)).toBe(true);
+    await expect.poll(() => fetched.every((stream) => stream.destroyed)).toBe(true);
   });
 });
 

@@ -149,7 +149,7 @@ describe("a spool", () => {
     const way = open(new Repository(), { graceMs: 200 });
     hand(way, packs(2)).forEach((each) => void each.catch(() => undefined));
     way.memoryShort(true);
-    await wait(50);
+    // At once, or a busy machine makes the wait longer than the grace.
     way.memoryShort(false);
     await wait(250);
     expect(files()).toEqual([]);
@@ -235,7 +235,7 @@ describe("a spool", () => {
   });
 });
 
-test("a stalled repository does not hold writePacks back, and everything that was read is stored and comes back", { timeout: 30_000 }, async () => {
+test("a stalled repository does not hold writePacks back, and everything that was read is stored and comes back", async () => {
   const key = await testKey();
   const plain = halfRandom(30_000_000);
   const signal = new AbortController().signal;

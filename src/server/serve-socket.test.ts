@@ -28,7 +28,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-async function serve(onGone: () => void = () => undefined): Promise<() => Promise<void>> {
+async function serve({ onBegun, onGone }: { onBegun?: () => void; onGone?: () => void } = {}): Promise<() => Promise<void>> {
   const app = buildApp(
     [
       implement(greet, ({ name, mood }, _context, signal) => {
@@ -36,9 +36,10 @@ async function serve(onGone: () => void = () => undefined): Promise<() => Promis
         if (mood !== "slow") return Promise.resolve({ text: `hello ${name}` });
         return new Promise((_resolve, reject) => {
           signal.addEventListener("abort", () => {
-            onGone();
+            onGone?.();
             reject(signal.reason as Error);
           });
+          onBegun?.();
         });
       }),
       implement(look, (input) => Promise.resolve(input)),
@@ -99,12 +100,10 @@ describe("the API over a Unix socket", () => {
 
   test("a caller that goes away ends the work done for it", async () => {
     let gone = 0;
-    await serve(() => (gone += 1));
     const caller = new AbortController();
+    const onBegun = (): void => caller.abort(new HoldfastError("CANCELLED", "Ctrl-C."));
+    await serve({ onBegun, onGone: () => (gone += 1) });
     const call = createClient(httpTransport(socketPath)).call(greet, { name: "ann", mood: "slow" }, caller.signal);
-    setTimeout(() => {
-      caller.abort(new HoldfastError("CANCELLED", "Ctrl-C."));
-    }, 50);
     await expect(call).rejects.toMatchObject({ code: "CANCELLED", message: "Ctrl-C." });
     await expect.poll(() => gone).toBe(1);
   });

@@ -1,10 +1,10 @@
+import { readFileSync } from "node:fs";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createShop, fillShop } from "../../src/demo/shop.ts";
 import { Ledger } from "../../src/demo/ledger.ts";
 import { toolFile } from "../../src/engines/mysql/tools.ts";
-import { delay } from "../../src/lib/clock.ts";
 import type { HoldfastError } from "../../src/lib/errors.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Finding } from "../../src/model/verification.ts";
@@ -66,27 +66,36 @@ async function expectRefused(error: HoldfastError, expected: { code: string; mes
   expect(await openFindings()).toEqual([]);
 }
 
-/** Slow enough to be met in the middle of its stream. */
-const SLOW = 'exec "$real" "$@" --throttle=150';
+/** Slow enough to be met in the middle of its stream: it takes about 500 steps, and so many of them each second. */
+const slow = (stepsPerS: number): string => `exec "$real" "$@" --throttle=${String(stepsPerS)}`;
 
 const toolPids = (): number[] => processesBelow(world.rootDir).flatMap((line) => (line.includes("mariadb-backup --defaults-file") ? [Number(line.split(" ")[0])] : []));
 
+function writtenBytes(pid: number): number {
+  try {
+    return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${String(pid)}/io`, "utf8"))?.[1]);
+  } catch {
+    // It ended while we looked.
+    return 0;
+  }
+}
+
 async function signalTool(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-  await until("the tool runs", () => toolPids().length > 0);
-  await delay(700);
-  process.kill(toolPids()[0] ?? 0, signal);
+  const streaming = (): number | undefined => toolPids().find((pid) => writtenBytes(pid) > 1_000_000);
+  await until("the tool streams", () => streaming() !== undefined);
+  process.kill(streaming()!, signal);
 }
 
 describe("a tool that is killed while it streams", () => {
   it("by SIGKILL fails the job and says so", async () => {
-    await writeStub(SLOW);
+    await writeStub(slow(5));
     const failed = failure();
     await signalTool("SIGKILL");
     await expectRefused(await failed, { code: "TOOL_FAILED", message: /^mariadb-backup ended with signal SIGKILL/ });
   });
 
   it("by SIGTERM, which it puts off until it is done, leaves a whole backup or none", async () => {
-    await writeStub(SLOW);
+    await writeStub(slow(60));
     const ended = world.holdfast.backUp("full").then(
       ({ backupId }) => backupId,
       (error: unknown) => error as HoldfastError,

@@ -195,7 +195,7 @@ describe("a backup that goes wrong", () => {
   }
 
   async function gone(pid: number): Promise<boolean> {
-    for (let tries = 0; tries < 200; tries += 1) {
+    for (let tries = 0; tries < 2_400; tries += 1) {
       if (spawnSync("kill", ["-0", String(pid)]).status !== 0) return true;
       await sleep(50);
     }

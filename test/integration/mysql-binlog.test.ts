@@ -96,7 +96,7 @@ async function failure(work: Promise<unknown>): Promise<{ code: string; message:
 }
 
 describe("following a live server", () => {
-  test("brings every closed file byte for byte, with the groups the server's own tool sees, through rotations, restarts and a kill", { timeout: 180_000 }, async () => {
+  test("brings every closed file byte for byte, with the groups the server's own tool sees, through rotations, restarts and a kill", async () => {
     const first = await currentPlace();
     const follower = await startFollower(collector, shipper(), { scratch: scratch.path, startAt: { ...first, gtid: "" }, mergeBytes: 256 * 1024 });
     writer = startWriter(server);
@@ -129,7 +129,7 @@ describe("following a live server", () => {
     expectKinds(collector.pieces);
   });
 
-  test("a new follower goes on where the stored pieces end, without doubles or holes, and replaces the tails it never saw", { timeout: 60_000 }, async () => {
+  test("a new follower goes on where the stored pieces end, without doubles or holes, and replaces the tails it never saw", async () => {
     const place = await currentPlace();
     const follower = await startFollower(collector, shipper(), { scratch: scratch.path });
     await server.run("INSERT INTO shop.orders (note) VALUES ('one')");
@@ -162,7 +162,7 @@ describe("following a live server", () => {
     expect(collector.all[count]?.piece.file).not.toBe(place.file);
   });
 
-  test("a connection that the server cuts, and a killed mariadb-binlog, are made again, without doubles or holes", { timeout: 60_000 }, async () => {
+  test("a connection that the server cuts, and a killed mariadb-binlog, are made again, without doubles or holes", async () => {
     const follower = await startFollower(collector, shipper(), { scratch: scratch.path });
     await server.run("INSERT INTO shop.orders (note) VALUES ('before')");
     await shippedUpToNow();
@@ -180,7 +180,7 @@ describe("following a live server", () => {
     await expectWholeFile(file);
   });
 
-  test("a connection that hangs without an error is noticed by the server's own list, and made again", { timeout: 60_000 }, async () => {
+  test("a connection that hangs without an error is noticed by the server's own list, and made again", async () => {
     const fast = { nowMs: () => Date.now(), monotonicMs: () => performance.now() * 60 };
     const follower = await startFollower(collector, shipper(), { scratch: scratch.path, clock: fast });
     await shippedUpToNow();
@@ -192,14 +192,14 @@ describe("following a live server", () => {
     expect(await ownTools("mariadb-binlog")).toEqual([]);
   });
 
-  test("a piece that was not committed stops the follower instead of being forgotten", { timeout: 60_000 }, async () => {
+  test("a piece that was not committed stops the follower instead of being forgotten", async () => {
     const careless = new LogCollector();
     careless.take = () => undefined;
     const follower = await startFollower(careless, shipper(), { scratch: scratch.path });
     expect((await failure(follower.done)).message).toContain("was not committed before the next one was asked for");
   });
 
-  test("an idle server makes no pieces, and the end of the follower is quiet and leaves no process", { timeout: 60_000 }, async () => {
+  test("an idle server makes no pieces, and the end of the follower is quiet and leaves no process", async () => {
     const follower = await startFollower(collector, shipper(), { scratch: scratch.path });
     await shippedUpToNow();
     const count = collector.all.length;
@@ -209,7 +209,7 @@ describe("following a live server", () => {
     expect(await ownTools("mariadb-binlog")).toEqual([]);
   });
 
-  test("a part that passes mergeBytes becomes a segment while the file is still open", { timeout: 60_000 }, async () => {
+  test("a part that passes mergeBytes becomes a segment while the file is still open", async () => {
     const follower = await startFollower(collector, shipper(), { scratch: scratch.path, mergeBytes: 65_536 });
     for (let count = 0; count < 8; count += 1) await server.run("INSERT INTO shop.orders (note) VALUES (REPEAT('x', 20000))");
     await server.run("INSERT INTO shop.orders (note) VALUES (REPEAT('y', 300000))");
@@ -270,7 +270,7 @@ describe("what cannot go on is refused by name", () => {
     expect((await failure(follower.done)).code).toBe("LINEAGE_CHANGED");
   });
 
-  test("a piece that the server's file does not hold", { timeout: 30_000 }, async () => {
+  test("a piece that the server's file does not hold", async () => {
     const first = await startFollower(collector, shipper(), { scratch: scratch.path });
     await shippedUpToNow();
     await first.stop();
@@ -279,7 +279,7 @@ describe("what cannot go on is refused by name", () => {
     expect((await failure(second.done)).code).toBe("LINEAGE_CHANGED");
   });
 
-  test("a file that was purged before it was shipped, and RESET MASTER while and after following", { timeout: 90_000 }, async () => {
+  test("a file that was purged before it was shipped, and RESET MASTER while and after following", async () => {
     const place = await currentPlace();
     await server.run("FLUSH BINARY LOGS", "INSERT INTO shop.orders (note) VALUES ('later')");
     const { file } = await currentPlace();
@@ -296,7 +296,7 @@ describe("what cannot go on is refused by name", () => {
     expect((await failure(after.done)).code).toBe("LINEAGE_CHANGED");
   });
 
-  test("a reset log whose first file has the old name but other bytes", { timeout: 60_000 }, async () => {
+  test("a reset log whose first file has the old name but other bytes", async () => {
     await server.run("RESET MASTER", "INSERT INTO shop.orders (note) VALUES ('a')");
     const follower = await startFollower(collector, shipper(), { scratch: scratch.path });
     await shippedUpToNow();

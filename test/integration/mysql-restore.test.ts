@@ -220,7 +220,7 @@ describe("a full and two incrementals", () => {
       });
     } finally {
       process.kill(pid, "SIGTERM");
-      await expect.poll(() => alive(pid), { timeout: 20_000 }).toBe(false);
+      await expect.poll(() => alive(pid)).toBe(false);
     }
   });
 });
@@ -369,7 +369,7 @@ describe("bad days", () => {
     expect(alive(pid)).toBe(true);
     parent.kill("SIGKILL");
     try {
-      await expect.poll(() => alive(pid), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => alive(pid)).toBe(false);
     } finally {
       if (alive(pid)) process.kill(pid, "SIGKILL");
     }

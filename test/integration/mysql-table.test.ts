@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withConnection } from "../../src/engines/mysql/connect.ts";
 import { serverFiles, tableFiles } from "../../src/engines/mysql/table/table-files.ts";
-import { delay } from "../../src/lib/clock.ts";
 import type { BackupRef } from "../../src/model/backup.ts";
 import { JobWorld } from "../fixtures/job-world.ts";
+import { until } from "../fixtures/log-collector.ts";
 import { type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
 import { logPlace } from "../fixtures/mysql-chain.ts";
 import { dumpOf, storedShare } from "../fixtures/table-dump.ts";
@@ -151,8 +151,9 @@ describe("tables that were changed by definitions while the backup ran", () => {
     await source.run("CREATE TABLE shop.left_one (a INT)", "CREATE TABLE shop.right_one (a INT)", "CREATE TABLE shop.cut (a INT)", "CREATE TABLE shop.rebuilt (a INT)");
     await source.run("INSERT INTO shop.left_one VALUES (1)", "INSERT INTO shop.right_one VALUES (2), (3)", "INSERT INTO shop.cut VALUES (4)", "INSERT INTO shop.rebuilt VALUES (5)");
     await source.run("SET GLOBAL innodb_log_checkpoint_now = ON").catch(() => source.restart());
+    const storedBefore = world.objects.size;
     const definitions = async (): Promise<void> => {
-      await delay(700);
+      await until("the backup's first pack is stored", () => world.objects.size > storedBefore);
       await source.run("RENAME TABLE shop.left_one TO shop.swap, shop.right_one TO shop.left_one, shop.swap TO shop.right_one", "TRUNCATE TABLE shop.cut", "INSERT INTO shop.cut VALUES (9)");
       await source.run("ALTER TABLE shop.rebuilt ADD COLUMN b INT DEFAULT 6, ALGORITHM=COPY", "CREATE TABLE shop.made (a INT)", "INSERT INTO shop.made VALUES (7)");
     };

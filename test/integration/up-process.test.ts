@@ -39,7 +39,7 @@ function cleanEnv(): NodeJS.ProcessEnv {
 }
 
 function holdfast(...args: string[]): { code: number | null; stdout: string; stderr: string; json: unknown } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: dir.path, encoding: "utf8", env: cleanEnv(), timeout: 60_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: dir.path, encoding: "utf8", env: cleanEnv(), timeout: 240_000 });
   return { code: status, stdout, stderr, json: args.includes("--json") && stdout !== "" ? (JSON.parse(stdout) as unknown) : null };
 }
 
@@ -48,7 +48,7 @@ async function startUp(): Promise<ChildProcess> {
   running.push(child);
   let text = "";
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-  await expect.poll(() => text, { timeout: 30_000 }).toContain("holdfast is up");
+  await expect.poll(() => text).toContain("holdfast is up");
   return child;
 }
 

@@ -14,27 +14,33 @@ afterEach(async () => {
   root = undefined;
 });
 
-async function stallsWithin(args: string[], spoken: () => number): Promise<boolean> {
-  const tool = startTool({ file: "sh", args: ["-c", ...args], stdout: "ignore" });
+/** Watches a shell until `enough`; says whether it was found to have stalled. The limit is long for a tool that works on a busy machine. */
+async function stalls(script: string, spoken: () => number, enough: (isStalled: () => boolean) => Promise<void>): Promise<boolean> {
+  const tool = startTool({ file: "sh", args: ["-c", script], stdout: "ignore" });
   let stalled = false;
-  await delay(100);
-  const unwatch = watchForStall({ pid: tool.pid ?? -1, spoken, limitMs: 200, intervalMs: 30, onStall: () => (stalled = true) });
-  await delay(800);
+  const unwatch = watchForStall({ pid: tool.pid ?? -1, spoken, limitMs: 1_000, intervalMs: 30, onStall: () => (stalled = true) });
+  await enough(() => stalled);
   unwatch();
   tool.kill("SIGKILL");
   await tool.exited;
   return stalled;
 }
 
+const untilStalled = async (isStalled: () => boolean): Promise<void> => {
+  await expect.poll(isStalled).toBe(true);
+};
+const twiceTheLimit = (): Promise<void> => delay(2_000);
+
 describe("a tool that is watched", () => {
   it("has stalled when it neither speaks nor reads nor writes", async () => {
-    expect(await stallsWithin(["exec sleep 30"], () => 0)).toBe(true);
+    expect(await stalls("exec sleep 300", () => 0, untilStalled)).toBe(true);
   });
 
   it("lives while it writes, or while it speaks", async () => {
     let lines = 0;
-    expect(await stallsWithin(["while :; do echo x; done"], () => 0)).toBe(false);
-    expect(await stallsWithin(["exec sleep 30"], () => (lines += 1))).toBe(false);
+    const writes = stalls("while :; do echo x; sleep 0.02; done", () => 0, twiceTheLimit);
+    const speaks = stalls("exec sleep 300", () => (lines += 1), twiceTheLimit);
+    expect(await Promise.all([writes, speaks])).toEqual([false, false]);
   });
 });
 
