@@ -91,12 +91,12 @@ const failureOf = (job: Job): Promise<HoldfastError> =>
     (error: unknown) => error as HoldfastError,
   );
 
-/** Holds the repository until the server has gone round its redo log a few times; gives every progress that was told. */
-async function holdForRounds(job: Job): Promise<Progress[]> {
+/** Holds the repository until the server has gone round its redo log a few times and the job is so far; gives every progress that was told. */
+async function holdForRounds(job: Job, isSoFar: (told: Progress | undefined) => boolean = () => true): Promise<Progress[]> {
   await until("a pack waits at the repository", () => repository.waited.length > 0);
   const startedAt = await redoWritten();
   const told: Progress[] = [];
-  while ((await redoWritten()) - startedAt < REDO_ROUNDS * REDO_BYTES) {
+  while ((await redoWritten()) - startedAt < REDO_ROUNDS * REDO_BYTES || !isSoFar(told.at(-1))) {
     const { progress } = (await world.client.call(api.jobs.show, { jobId: job.jobId })).job.attempts.at(-1) ?? {};
     if (progress) told.push(progress);
     await delay(250);
@@ -116,7 +116,7 @@ const backups = (): Promise<Backup[]> => expectOnlyWholeBackups(world, world.cli
 it("commits a backup although the repository takes nothing while the server goes round its redo log, thanks to the spool", async () => {
   repository.hold();
   const job = await startBackup();
-  const told = await holdForRounds(job);
+  const told = await holdForRounds(job, (progress) => progress?.phase === "storing");
   const done = await ended(job);
   // The tool was not held back: it had ended before the repository took the first byte.
   expect(told.at(-1)).toMatchObject({ phase: "storing", rateOutBytesPerS: 0 });
