@@ -192,6 +192,23 @@ describe("readPacks", () => {
     await expect(readAll(read({ parts: [part], fetch: async () => streamOf(stored) }))).rejects.toMatchObject(damagedAt("000000.zst.age"));
   });
 
+  test.each<[string, (first: Buffer, second: Buffer) => Buffer[]]>([
+    ["a second frame that is cut", (first, second) => [first, second.subarray(0, -3)]],
+    ["a first frame that is cut", (first, second) => [first.subarray(0, -3), second]],
+    ["a second frame that is missing", (first) => [first]],
+    ["a frame that comes twice", (first, second) => [first, first, second]],
+    ["bytes between the frames", (first, second) => [first, Buffer.from("x"), second]],
+    ["bytes behind the frames", (first, second) => [first, second, Buffer.from("x")]],
+    ["the beginning of a third frame", (first, second) => [first, second, first.subarray(0, 5)]],
+  ])("of two frames, %s is refused although the pack is well encrypted and hashed", async (_what, alter) => {
+    const plains = [halfRandom(10_000), halfRandom(20_000)];
+    const [first, second] = plains.map((frame) => execFileSync("zstd", ["-q", "-c"], { input: frame })) as [Buffer, Buffer];
+    const packOf = (frames: readonly Buffer[]): Buffer => execFileSync("age", ["-r", key.recipient], { input: Buffer.concat(frames) });
+    const readOne = (stored: Buffer): Promise<Buffer> => readAll(read({ parts: [partOf("000000.zst.age", stored, 30_000)], fetch: async () => streamOf(stored, 777) }));
+    expect((await readOne(packOf([first, second]))).equals(Buffer.concat(plains))).toBe(true);
+    await expect(readOne(packOf(alter(first, second)))).rejects.toMatchObject(damagedAt("000000.zst.age"));
+  });
+
   test("something that is no age file is refused", async () => {
     for (const stored of [randomBytes(200), randomBytes(100_000), Buffer.from("age-encryption.org/v1\n-> X25519 abc\n")]) {
       const part = partOf("000000.zst.age", stored, 1);
