@@ -53,6 +53,7 @@ export function jobPorts(world: JobWorld): JobPorts {
     get: (key, range) => storage.get(key, range === undefined ? { signal } : { range, signal }),
     openHeader: (_key, header) => decrypter.decryptHeader(header),
     reportPiece: () => Promise.reject(new Error("no log is shipped here")),
+    reportRead: () => Promise.reject(new Error("nothing is checked here")),
     progress: () => undefined,
   };
 }

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { sandboxUserFrom } from "./accounts.ts";
-import { type AgentOptions, runAgent, UploadPace } from "./agent/index.ts";
+import { type AgentOptions, runAgent } from "./agent/index.ts";
 import { attemptsInState } from "./catalog/attempts.ts";
 import { inTransaction, openCatalog } from "./catalog/open-catalog.ts";
 import { type Client, createClient, inMemoryTransport } from "./client/index.ts";
@@ -27,6 +27,7 @@ import { type Clock, isoTime } from "./lib/clock.ts";
 import { HoldfastError, toErrorRecord } from "./lib/errors.ts";
 import { idFactory } from "./lib/ids.ts";
 import type { Log } from "./lib/log.ts";
+import { Pace } from "./lib/pace.ts";
 import { api } from "./model/api/index.ts";
 import { grantVerifier } from "./model/grant-check.ts";
 import { logIndexOpener } from "./open-log-index.ts";
@@ -253,7 +254,7 @@ function buffersOf({ agent }: Config, clock: Clock): Pick<AgentOptions, "buffers
   const { bufferBytes, spoolBytes, spoolDir, uploadBytesPerS } = agent;
   // A directory of its own below the one that is named: what lies in it without an owner is removed at the start.
   const spoolRoot = spoolDir === undefined ? undefined : join(spoolDir, "holdfast-spool");
-  return { buffers: { bufferBytes, spoolBytes, spoolRoot }, uploadPace: uploadBytesPerS === undefined ? undefined : new UploadPace(uploadBytesPerS, clock) };
+  return { buffers: { bufferBytes, spoolBytes, spoolRoot }, uploadPace: uploadBytesPerS === undefined ? undefined : new Pace(uploadBytesPerS, clock) };
 }
 
 async function startAgent(options: UpOptions, at: { state: StateDir; core: Core; client: Client; closers: Closers }): Promise<void> {

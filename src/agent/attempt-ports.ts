@@ -5,16 +5,19 @@ import type { Clock } from "../lib/clock.ts";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import type { NewId } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
+import type { Pace } from "../lib/pace.ts";
 import type { RunAs } from "../lib/process.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { api } from "../model/api/index.ts";
 import type { SignedGrant } from "../model/grant.ts";
 import type { Order, Progress } from "../model/job.ts";
 import type { ObjectGate } from "../storage/gate.ts";
-import type { UploadPace } from "./upload-pace.ts";
 
 /** About a minute of trying: long enough for a storage that restarts, short enough for a hot backup that waits behind it. */
 export const STORAGE_RETRIES = { tries: 8, firstPauseMs: 250, maxPauseMs: 15_000 } as const;
+
+/** For what an attempt that was asked to stop has still to say. */
+const LAST_WORD_MS = 5_000;
 
 export interface AttemptWorld {
   readonly order: Order;
@@ -28,7 +31,7 @@ export interface AttemptWorld {
   readonly scratchDir: string;
   readonly buffers: Buffers;
   /** Slows uploads down to the agent's limit; without it they go as fast as they can. */
-  readonly uploadPace?: UploadPace | undefined;
+  readonly uploadPace?: Pace | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
   /** Replaces the pauses between tries; for tests. */
@@ -59,6 +62,11 @@ export function attemptPorts(world: AttemptWorld): JobPorts {
     reportPiece: async (piece) => {
       // Committing a piece again under its own id is the same commit: an answer that was lost may be asked for again.
       await retrying(world, `commit log piece ${piece.segmentId}`, () => client.call(api.agent.reportPiece, { ...lease, piece }, signal));
+    },
+    reportRead: async (objects) => {
+      const report = (until: AbortSignal): Promise<object> => client.call(api.agent.reportRead, { ...lease, objects: [...objects] }, until);
+      // Work that was stopped may still say how far it came, once.
+      await (signal.aborted ? report(AbortSignal.timeout(LAST_WORD_MS)) : retrying(world, "report what was read", () => report(signal)));
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { HoldfastError, isHoldfastError, toErrorRecord } from "../lib/errors.ts";
 import type { NewId } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
+import type { Pace } from "../lib/pace.ts";
 import type { RunAs } from "../lib/process.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { api } from "../model/api/index.ts";
@@ -13,7 +14,6 @@ import type { ObjectGate } from "../storage/gate.ts";
 import { attemptPorts } from "./attempt-ports.ts";
 import { keepLease, type Lease } from "./lease.ts";
 import { type AgentBuffers, makeSpace, type Space } from "./space.ts";
-import type { UploadPace } from "./upload-pace.ts";
 
 /** What every attempt of an agent shares. */
 export interface AttemptSettings {
@@ -25,7 +25,7 @@ export interface AttemptSettings {
   /** What each backup may hold between its tool and the repository; 128 MiB of memory and 8 GiB of disk unless told. */
   readonly buffers?: AgentBuffers;
   /** The limit that all uploads share; none unless told. */
-  readonly uploadPace?: UploadPace | undefined;
+  readonly uploadPace?: Pace | undefined;
   readonly sandboxUser: RunAs | undefined;
   readonly clock: Clock;
   readonly log: Log;

@@ -1,2 +1,1 @@
 export { type AgentOptions, runAgent } from "./agent.ts";
-export { UploadPace } from "./upload-pace.ts";

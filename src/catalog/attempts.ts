@@ -124,3 +124,17 @@ export async function attemptsOfJobs(db: CatalogDb, jobIds: readonly string[]): 
   }
   return found;
 }
+
+/** Backup attempts that may have objects in a repository and are no backups yet, or never will be; those that were swept are left out. */
+export async function unfinishedBackupAttempts(db: CatalogDb, repository: string): Promise<{ id: string; instanceId: string }[]> {
+  const rows = await db
+    .selectFrom("attempt")
+    .innerJoin("job", "job.id", "attempt.jobId")
+    .select(["attempt.id", "job.instanceId"])
+    .where("attempt.repository", "=", repository)
+    .where("attempt.state", "!=", "committed")
+    .where("attempt.sweptAt", "is", null)
+    .where("job.kind", "=", "backup")
+    .execute();
+  return rows.flatMap(({ id, instanceId }) => (instanceId === null ? [] : [{ id, instanceId }]));
+}

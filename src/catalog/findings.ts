@@ -36,3 +36,9 @@ export async function openFindingsOf(db: CatalogDb, subjects: readonly string[])
   const rows = await db.selectFrom("finding").select(columns).where("openKey", "is not", null).where("subject", "in", subjects).orderBy("id").execute();
   return rows.map((row) => findingSchema.parse(row));
 }
+
+/** Every open finding of one kind, the oldest first. */
+export async function openFindingsOfKind(db: CatalogDb, kind: string): Promise<Finding[]> {
+  const rows = await db.selectFrom("finding").select(columns).where("openKey", "is not", null).where("kind", "=", kind).orderBy("id").execute();
+  return rows.map((row) => findingSchema.parse(row));
+}

@@ -189,3 +189,8 @@ export async function retryJob(db: CatalogDb, jobId: string): Promise<void> {
   const { state } = await getJobRow(db, jobId);
   throw new HoldfastError("CONFLICT", `Job ${jobId} is ${state}; only a failed or cancelled job can be run again.`);
 }
+
+/** Writes down that a job was asked for differently. */
+export async function setJobParams(db: CatalogDb, jobId: string, params: JobParams): Promise<void> {
+  await db.updateTable("job").set({ params: JSON.stringify(params) }).where("id", "=", jobId).execute();
+}

@@ -86,3 +86,13 @@ export async function doomedObjects(db: CatalogDb, limit: number): Promise<{ key
 export async function forgetDoomedObjects(db: CatalogDb, keys: readonly string[]): Promise<void> {
   if (keys.length > 0) await db.deleteFrom("doomedObject").where("key", "in", keys).execute();
 }
+
+/** Keys of log objects that were granted and belong to no committed piece yet. */
+export async function grantedKeys(db: CatalogDb, repository: string): Promise<string[]> {
+  return (await db.selectFrom("logGrant").select("key").where("repository", "=", repository).execute()).map(({ key }) => key);
+}
+
+/** Keys of objects that were given up and are still to be deleted. */
+export async function doomedKeys(db: CatalogDb, repository: string): Promise<string[]> {
+  return (await db.selectFrom("doomedObject").select("key").where("repository", "=", repository).execute()).map(({ key }) => key);
+}

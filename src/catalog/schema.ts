@@ -23,6 +23,8 @@ export interface CatalogSchema {
   verification: VerificationTable;
   finding: FindingTable;
   probe: ProbeTable;
+  objectCheck: ObjectCheckTable;
+  keptDocument: KeptDocumentTable;
 }
 
 /** What every statement function takes first; a transaction is one, too. */
@@ -247,4 +249,33 @@ interface ProbeTable {
   at: string;
   /** JSON of ProbeReport. */
   report: string;
+}
+
+/** What repository checks have learnt of an object. */
+interface ObjectCheckTable {
+  /** `repository key`. */
+  id: string;
+  repository: string;
+  key: string;
+  /** What it belongs to, as a finding's subject. */
+  owner: string;
+  /** The check that read it last; null when none has. */
+  lastCheckId: string | null;
+  readAt: string | null;
+  readBytes: number;
+  /** What is known to be wrong with it; null when nothing is. */
+  problem: string | null;
+  detail: string | null;
+  /** SHA-256 of what lies in its place, when that is not what should. */
+  foundSha256: string | null;
+}
+
+/** A signed document that must lie in a repository and that no other table stands for. */
+interface KeptDocumentTable {
+  /** `repository key`. */
+  id: string;
+  repository: string;
+  key: string;
+  sizeBytes: number;
+  sha256: string;
 }

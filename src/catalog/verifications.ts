@@ -94,3 +94,20 @@ export async function lastVerifiedAt(db: CatalogDb, instanceId: string): Promise
     .executeTakeFirst();
   return row?.at ?? null;
 }
+
+/** The signed reports as they are stored in a repository: those of its backups. */
+export async function reportDocuments(db: CatalogDb, repository: string): Promise<{ id: string; document: string }[]> {
+  return db
+    .selectFrom("verification")
+    .innerJoin("backup", "backup.id", "verification.backupId")
+    .select(["verification.id", "verification.document"])
+    .where("backup.repository", "=", repository)
+    .orderBy("verification.id")
+    .execute();
+}
+
+/** The signed report as it was stored; null when there is none of this id. */
+export async function reportDocument(db: CatalogDb, verificationId: string): Promise<string | null> {
+  const row = await db.selectFrom("verification").select("document").where("id", "=", verificationId).executeTakeFirst();
+  return row?.document ?? null;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type CliOptions, runCli } from "../../test/fakes/cli.ts";
-import { backup, coverage, finding, found, id, instance, job, manifest, NOW, plan, probe, report, restored, succeeded, verified } from "../../test/fakes/cli-documents.ts";
+import { backup, checked, coverage, finding, found, id, instance, job, manifest, NOW, plan, probe, report, restored, succeeded, verified } from "../../test/fakes/cli-documents.ts";
 import { commands } from "./index.ts";
 
 const rebuilt = { backups: 9, segments: 30, verifications: 4, holds: 1 };
@@ -149,9 +149,28 @@ const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptio
   },
   "finding list": { argv: ["finding", "list", "--all"], options: { answers: { "system.findings": { findings: [finding] } } }, shows: ["critical: A backup of shop", "open since 1 h 00 min ago"] },
   "repository check": {
-    argv: ["repository", "check", "main"],
-    options: { answers: { "repositories.check": { job: job({ kind: "check" }) }, "jobs.show": { job: succeeded({ checkedObjects: 50, checkedBytes: 1_000, problems: [] }, { kind: "check" }) } } },
-    shows: ["50 objects, 1000 B read, 0 problems"],
+    argv: ["repository", "check", "main", "--sample", "12.5%", "--seed", "a", "--rate", "50MiB/s"],
+    options: {
+      answers: {
+        "repositories.check": { job: job({ kind: "check" }), continued: null },
+        "jobs.show": {
+          job: succeeded(
+            checked({ sample: { share: 0.125, seed: "a" }, read: { objects: 7, bytes: 250 }, continued: { objects: 3, bytes: 100, attempts: 1 }, unknown: [{ key: "x/backups/y/000000.zst.age", sizeBytes: 9, detail: "of an attempt" }] }),
+            { kind: "check" },
+          ),
+        },
+      },
+    },
+    shows: [
+      "unknown: x/backups/y/000000.zst.age\n  9 B, of an attempt\n",
+      "sample of 12.5 % with the seed a\n",
+      "went on behind 3 objects (100 B) that 1 earlier attempt had read\n",
+      "50 objects compared, 1000 B; 7 objects read (14.0 %), 250 B (25.0 %); 0 problems, 1 object that nobody knows\n",
+    ],
+    calls: [
+      { route: "repositories.check", input: { repository: "main", depth: "hash", fresh: false, share: 0.125, seed: "a", rateBytesPerS: 52_428_800 } },
+      { route: "jobs.show", input: { jobId: id(50) } },
+    ],
   },
   "key generate": {
     argv: ["key", "generate", "/keys/daily.key"],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type CliOptions, runCli } from "../../test/fakes/cli.ts";
-import { id, instance, job, probe, succeeded, verified } from "../../test/fakes/cli-documents.ts";
+import { checked, id, instance, job, probe, succeeded, verified } from "../../test/fakes/cli-documents.ts";
 import { ERRORS, type ErrorCode, HoldfastError } from "../lib/errors.ts";
 import { commands } from "./index.ts";
 
@@ -73,8 +73,8 @@ describe("an error", () => {
 
   it("after a result leaves the result as the only document", async () => {
     const failed = { "backups.verify": { job: job() }, "jobs.show": { job: succeeded(verified("failed")) } };
-    const checked = { checkedObjects: 2, checkedBytes: 9, problems: [{ key: "x/000000.zst.age", owner: `backup ${id(1)}`, problem: "hash", detail: "its SHA-256 is another" }] };
-    const damaged = { "repositories.check": { job: job() }, "jobs.show": { job: succeeded(checked) } };
+    const problems = [{ key: "x/000000.zst.age", owner: `backup:${id(1)}`, problem: "hash" as const, detail: "its SHA-256 is another" }];
+    const damaged = { "repositories.check": { job: job(), continued: null }, "jobs.show": { job: succeeded(checked({ problems })) } };
     const unfit = { "instances.probe": { job: job() }, "jobs.show": { job: succeeded(probe([{ level: "error", code: "x", message: "The binary log is off.", remedy: "Set log_bin." }])) } };
     const diagnosis = { subject: "configuration", status: "error" as const, message: "holdfast.yaml is missing", remedy: "Write one." };
     const cases: [ErrorCode, string[], CliOptions][] = [

@@ -10,7 +10,7 @@ import type { Signed } from "../lib/signing.ts";
 import type { BackupOrder, BackupReport } from "../model/job.ts";
 import { backupPrefix, INDEX_NAME, type Manifest, MANIFEST_KIND, manifestKey, manifestSchema, packName } from "../model/manifest.ts";
 import type { Storage } from "../storage/storage.ts";
-import { DAMAGED_FINDING_KIND } from "./check-results.ts";
+import { DAMAGED_FINDING_KIND } from "./damage.ts";
 import { succeedAttempt } from "./end-attempt.ts";
 import { clear, raise } from "./findings.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";

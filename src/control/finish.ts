@@ -1,11 +1,11 @@
-import { type AttemptRow, findAttempt, workOf } from "../catalog/attempts.ts";
+import { type AttemptRow, findAttempt } from "../catalog/attempts.ts";
 import { findInstance } from "../catalog/instances.ts";
 import { getJobRow } from "../catalog/jobs.ts";
 import { inTransaction } from "../catalog/open-catalog.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
 import { asHoldfastError, type ErrorRecord, fromErrorRecord, HoldfastError, toErrorRecord } from "../lib/errors.ts";
 import type { Outcome, Report } from "../model/job.ts";
-import { recordCheck } from "./check-results.ts";
+import { finishCheck } from "./check-results.ts";
 import { commitBackup } from "./commit.ts";
 import { cancelAttempt, failAttempt, succeedAttempt } from "./end-attempt.ts";
 import { type LeaseClaim, type Leases, requireLease } from "./leases.ts";
@@ -14,7 +14,7 @@ import { recordProbe } from "./probe-results.ts";
 import { endTimelineAfter } from "./timelines.ts";
 import { finishVerification } from "./verification-results.ts";
 
-type Small = Exclude<Report, { kind: "backup" | "verify" }>;
+type Small = Exclude<Report, { kind: "backup" | "verify" | "check" }>;
 
 /**
  * Ends an attempt as its agent reports it; a backup or verification is committed before the answer. Reporting twice
@@ -45,6 +45,7 @@ async function end(ports: ControlPorts, settings: Pick<ControlSettings, "maxAtte
     const { report } = outcome;
     if (report.kind === "backup") return commitBackup(ports, claim, report);
     if (report.kind === "verify") return finishVerification(ports, claim, report.result);
+    if (report.kind === "check") return finishCheck(ports, claim);
     return inTransaction(ports.catalog.db, (db) => succeedSmall(ports, db, attempt, report));
   }
   if (attempt.state === "committing") throw new HoldfastError("CONFLICT", `Attempt ${attempt.id} is being committed and cannot be ended as ${outcome.status}.`);
@@ -70,8 +71,6 @@ async function succeedSmall(ports: ControlPorts, db: CatalogDb, attempt: Attempt
   }
   if (!(await succeedAttempt(ports, db, attempt, resultOf(report)))) return;
   if (report.kind === "probe" && job.instanceId !== null) await recordProbe(ports, db, await findInstance(db, job.instanceId), report.report);
-  const work = workOf(attempt);
-  if (report.kind === "check" && work.kind === "check") await recordCheck(ports, db, work, report);
 }
 
 function resultOf(report: Small): unknown {
@@ -82,8 +81,6 @@ function resultOf(report: Small): unknown {
       return report.result;
     case "probe":
       return report.report;
-    case "check":
-      return { checkedObjects: report.checkedObjects, checkedBytes: report.checkedBytes, problems: report.problems };
   }
 }
 

@@ -46,7 +46,7 @@ export function readableObjects(work: Work): ReadableObject[] {
     case "verify":
       return [...work.chain.flatMap(objectsOfBackup), ...work.segments.flatMap(objectsOfSegment)];
     case "check":
-      return work.objects.map(({ repository, key, sizeBytes, sha256 }) => ({ repository, key, sizeBytes, sha256 }));
+      return work.objects.map(({ key, sizeBytes, sha256 }) => ({ repository: work.repository, key, sizeBytes, sha256 }));
   }
 }
 

@@ -5,8 +5,8 @@ import type { Backup } from "../model/backup.ts";
 import { HOLD_KIND, HOLD_RELEASE_KIND, type HoldDocument, holdReleaseKey, type HoldReleaseDocument } from "../model/hold.ts";
 import { holdKey } from "../model/manifest.ts";
 import { repositoryIdOf } from "./open-repository.ts";
-import { type ControlPorts, storageOf } from "./ports.ts";
-import { writeDocument } from "./stored-document.ts";
+import type { ControlPorts } from "./ports.ts";
+import { keepDocument } from "./stored-document.ts";
 
 /** Keeps a backup until the hold is released. The signed document is stored first: a hold survives the catalog. */
 export async function placeHold(ports: ControlPorts, request: { backupId: string; reason: string; by: string }): Promise<Backup> {
@@ -14,7 +14,7 @@ export async function placeHold(ports: ControlPorts, request: { backupId: string
   const repositoryId = await repositoryIdOf(ports, backup.repository);
   const { reason, by } = request;
   const document: HoldDocument = { formatVersion: 1, repositoryId, backupId: backup.backupId, holdId: ports.newId(), reason, by, at: isoTime(ports.clock.nowMs()) };
-  await writeDocument(storageOf(ports, backup.repository), holdKey(document.holdId), JSON.stringify(ports.signer.sign(HOLD_KIND, document)));
+  await keepDocument(ports, backup.repository, { key: holdKey(document.holdId), text: JSON.stringify(ports.signer.sign(HOLD_KIND, document)) });
   const { holdId, at, backupId } = document;
   await insertHold(ports.catalog.db, { holdId, backupId, reason, by, at, releasedAt: null, releasedBy: null });
   return findBackup(ports.catalog.db, backupId);
@@ -28,7 +28,7 @@ export async function releaseHolds(ports: ControlPorts, request: { backupId: str
   const at = isoTime(ports.clock.nowMs());
   for (const { holdId } of (await holdsOfBackups(db, [backup.backupId])).get(backup.backupId) ?? []) {
     const document: HoldReleaseDocument = { formatVersion: 1, repositoryId, holdId, by: request.by, at };
-    await writeDocument(storageOf(ports, backup.repository), holdReleaseKey(holdId), JSON.stringify(ports.signer.sign(HOLD_RELEASE_KIND, document)));
+    await keepDocument(ports, backup.repository, { key: holdReleaseKey(holdId), text: JSON.stringify(ports.signer.sign(HOLD_RELEASE_KIND, document)) });
     await releaseHold(db, holdId, request.by, at);
   }
   return findBackup(db, backup.backupId);

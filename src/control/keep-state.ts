@@ -14,7 +14,7 @@ import type { Storage } from "../storage/storage.ts";
 import { isFrozen } from "./frozen.ts";
 import { repositoryIdOf } from "./open-repository.ts";
 import type { ControlPorts } from "./ports.ts";
-import { writeDocument } from "./stored-document.ts";
+import { keepDocument } from "./stored-document.ts";
 
 /** What is kept of this server, and how it is sealed. */
 export interface KeptState extends Pick<ServerState, "signingKey" | "metadataIdentity" | "configuration"> {
@@ -29,6 +29,8 @@ type Sealed = Pick<ServerStateDocument, "formatVersion" | "repositoryId" | "docu
 interface Place {
   readonly ports: ControlPorts;
   readonly kept: KeptState;
+  /** How the configuration calls it. */
+  readonly repository: string;
   readonly storage: Storage;
   readonly repositoryId: string;
   /** SHA-256 of what was stored last, by repository and subject. */
@@ -48,7 +50,7 @@ export async function keepServerState(ports: ControlPorts, kept: KeptState): Pro
   let failure: HoldfastError | undefined;
   for (const [name, storage] of ports.storages) {
     try {
-      const place = { ports, kept, storage, repositoryId: await repositoryIdOf(ports, name), stored: await storedHashes(db) };
+      const place = { ports, kept, repository: name, storage, repositoryId: await repositoryIdOf(ports, name), stored: await storedHashes(db) };
       written.push(...(await keepIn(place, name)));
     } catch (error) {
       ports.log.error({ repository: name, err: error }, "the server's state cannot be kept in a repository");
@@ -82,7 +84,7 @@ async function keepIn(place: Place, name: string): Promise<string[]> {
 
 /** Seals and stores a text unless it was the last one stored of its subject; the key, or null. */
 async function keep(place: Place, secret: { subject: string; text: string; prefix: string }, toDocument: (sealed: Sealed) => { key: string; document: unknown }): Promise<string | null> {
-  const { ports, kept, storage, repositoryId, stored } = place;
+  const { ports, kept, repository, storage, repositoryId, stored } = place;
   const recipients = [...kept.recipients];
   const subject = `${repositoryId} ${secret.subject}`;
   const hash = createHash("sha256").update(canonicalJson([recipients, secret.text])).digest("hex");
@@ -91,7 +93,7 @@ async function keep(place: Place, secret: { subject: string; text: string; prefi
   await refuseOlder(storage, secret.prefix, documentId);
   const sealed = Buffer.from(await kept.seal(secret.text, recipients)).toString("base64");
   const { key, document } = toDocument({ formatVersion: 1, repositoryId, documentId, at: isoTime(ports.clock.nowMs()), recipients, sealed });
-  await writeDocument(storage, key, JSON.stringify(document));
+  await keepDocument(ports, repository, { key, text: JSON.stringify(document) });
   // A crash before this line stores the same once more: the newest counts.
   stored[subject] = hash;
   await putSetting(ports.catalog.db, "keptDocuments", JSON.stringify(stored));

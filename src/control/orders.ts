@@ -1,22 +1,23 @@
-import { findBackup, getManifest, getStoredManifest, listBackups } from "../catalog/backups.ts";
-import { listFindings } from "../catalog/findings.ts";
+import { findBackup } from "../catalog/backups.ts";
 import { type ConnectedInstance, getConnectedInstance } from "../catalog/instances.ts";
 import { type JobRow, paramsOf } from "../catalog/jobs.ts";
 import { getPolicy } from "../catalog/policies.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
-import { piecesFrom, piecesOfNewestFile, piecesOfRepository } from "../catalog/segments.ts";
+import { piecesFrom, piecesOfNewestFile } from "../catalog/segments.ts";
 import { lastVerifiedCounts } from "../catalog/verifications.ts";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import type { Backup, SegmentRef } from "../model/backup.ts";
 import { chainOf, newestChainTip } from "../model/chain.ts";
 import { segmentsBetween } from "../model/coverage.ts";
+import { isDamagedBackup, isDamagedSegment } from "../model/damage.ts";
 import type { JobParams } from "../model/job-params.ts";
-import type { BackupOrder, CheckOrder, ShippedPiece, VerifyOrder } from "../model/job.ts";
-import { backupPrefix, type LogSegment, manifestKey, segmentKey } from "../model/manifest.ts";
+import type { BackupOrder, ShippedPiece, VerifyOrder } from "../model/job.ts";
+import type { LogSegment } from "../model/manifest.ts";
 import type { Policy } from "../model/policy.ts";
 import { comparePositions, logFileNumber, type LogPosition } from "../model/position.ts";
 import { logWay } from "../model/restore-plan.ts";
-import { DAMAGED_FINDING_KIND } from "./check-results.ts";
+import { checkWork } from "./check-order.ts";
+import { knownDamageOf } from "./damage.ts";
 import type { PlannedWork, PlanWork } from "./dispatch.ts";
 import { backupsOfInstance, refsOf, renewPlan } from "./plan-restore.ts";
 import type { ControlPorts } from "./ports.ts";
@@ -39,7 +40,7 @@ interface Subject {
 export function createPlanWork(ports: OrderPorts): PlanWork {
   return async (db, job) => {
     const params = paramsOf(job);
-    if (params.kind === "check") return checkWork(db, params);
+    if (params.kind === "check") return checkWork(db, job, params);
     if (params.kind === "restore") return restoreWork(db, params);
     if (params.kind === "verify") return verifyWork(db, job, params);
     const subject = await subjectOf(db, ports, job);
@@ -75,7 +76,7 @@ async function backupWork(subject: Subject, job: JobRow, asked: Extract<JobParam
   const parent = asked === "full" ? null : await parentFor(subject, timeline.id);
   // A schedule wants the instance protected: where nothing can be built on, a full does that. A person is told.
   if (parent === null && asked === "incremental" && job.scheduleKey === null) {
-    throw new HoldfastError("CHAIN_BROKEN", `${instance.name} has no backup that an incremental could build on: none on its present log lineage in repository ${policy.repository} that is whole and did not fail verification.`, {
+    throw new HoldfastError("CHAIN_BROKEN", `${instance.name} has no backup that an incremental could build on: none on its present log lineage in repository ${policy.repository} that is whole, undamaged and did not fail verification.`, {
       hint: `Take a full backup: \`holdfast backup run ${instance.name} --kind full\`.`,
     });
   }
@@ -94,9 +95,8 @@ async function backupWork(subject: Subject, job: JobRow, asked: Extract<JobParam
 /** A chain lies in one repository: a policy that names another one begins a new chain there. What is known to be damaged in storage is not built on. */
 async function parentFor({ db, instance, policy }: Subject, timeline: string): Promise<Backup | null> {
   const backups = await backupsOfInstance(db, instance.id);
-  const open = await listFindings(db, { all: false });
-  const damaged = new Set(open.flatMap(({ kind, subject }) => (kind === DAMAGED_FINDING_KIND ? [subject] : [])));
-  return newestChainTip(backups.filter((backup) => backup.repository === policy.repository && !damaged.has(`backup:${backup.backupId}`)), timeline);
+  const damage = await knownDamageOf(db);
+  return newestChainTip(backups.filter((backup) => backup.repository === policy.repository && !isDamagedBackup(damage, backup)), timeline);
 }
 
 function parentFacts({ backupId, facts }: Backup): BackupOrder["parent"] {
@@ -169,12 +169,15 @@ async function verifyWork(db: CatalogDb, job: JobRow, params: Extract<JobParams,
   return { work, repository: backup.repository, timeline: backup.timeline };
 }
 
-/** The log from a backup to where its counts were recorded; null while it is not stored, or when nothing was recorded. */
+/** The log from a backup to where its counts were recorded; null while it is not stored whole, or when nothing was recorded. */
 export async function recordedWay(db: CatalogDb, backup: Backup): Promise<{ segments: SegmentRef[]; replayTo: LogPosition } | null> {
   const { logPosition, recordedPosition } = backup.facts;
   if (logPosition === null || recordedPosition === null || comparePositions(logPosition, recordedPosition) > 0) return null;
   if (comparePositions(logPosition, recordedPosition) === 0) return { segments: [], replayTo: recordedPosition };
-  const pieces = await piecesFrom(db, { instanceId: backup.instanceId, timeline: backup.timeline, fromFile: logFileNumber(logPosition.file) });
+  const damage = await knownDamageOf(db);
+  const stored = await piecesFrom(db, { instanceId: backup.instanceId, timeline: backup.timeline, fromFile: logFileNumber(logPosition.file) });
+  // Log that is known to be damaged says nothing about the backup.
+  const pieces = stored.filter(({ segment }) => !isDamagedSegment(damage, segment));
   try {
     const way = logWay(pieces.map((piece) => piece.segment), logPosition, recordedPosition);
     const wanted = new Set(way.segments.map((segment) => segment.segmentId));
@@ -182,43 +185,5 @@ export async function recordedWay(db: CatalogDb, backup: Backup): Promise<{ segm
   } catch (error) {
     if (isHoldfastError(error, "GAP")) return null;
     throw error;
-  }
-}
-
-const PAGE = 500;
-
-/** Every object that the catalog says a repository holds, signed documents included. */
-async function checkWork(db: CatalogDb, { repository }: Extract<JobParams, { kind: "check" }>): Promise<PlannedWork> {
-  const objects: CheckOrder["objects"] = [...(await backupObjects(db, repository)), ...(await pieceObjects(db, repository))];
-  return { work: { kind: "check", objects }, repository, timeline: "" };
-}
-
-async function backupObjects(db: CatalogDb, repository: string): Promise<CheckOrder["objects"]> {
-  const objects: CheckOrder["objects"] = [];
-  for (let before: string | undefined; ; ) {
-    const page = await listBackups(db, { repository, limit: PAGE, ...(before === undefined ? {} : { before }) });
-    for (const { backupId, instanceId } of page) {
-      const manifest = await getManifest(db, backupId);
-      const prefix = backupPrefix(instanceId, backupId);
-      const owner = `backup:${backupId}`;
-      for (const { name, sizeBytes, sha256 } of [...manifest.packs, manifest.index]) objects.push({ repository, key: `${prefix}${name}`, sizeBytes, sha256, owner });
-      objects.push({ repository, key: manifestKey(instanceId, backupId), ...(await getStoredManifest(db, backupId)), owner });
-    }
-    before = page.at(-1)?.backupId;
-    if (page.length < PAGE) return objects;
-  }
-}
-
-async function pieceObjects(db: CatalogDb, repository: string): Promise<CheckOrder["objects"]> {
-  const objects: CheckOrder["objects"] = [];
-  for (let after = ""; ; ) {
-    const page = await piecesOfRepository(db, repository, { after, limit: PAGE });
-    for (const { prefix, segment, document } of page) {
-      const owner = `segment:${segment.segmentId}`;
-      for (const { name, sizeBytes, sha256 } of [segment.object, segment.index]) objects.push({ repository, key: `${prefix}${name}`, sizeBytes, sha256, owner });
-      objects.push({ repository, key: segmentKey(segment.instanceId, segment.timeline, segment.segmentId), ...document, owner });
-    }
-    after = page.at(-1)?.segment.segmentId ?? after;
-    if (page.length < PAGE) return objects;
   }
 }

@@ -1,5 +1,4 @@
 import { getBackup, listBackups } from "../catalog/backups.ts";
-import { listInstances } from "../catalog/instances.ts";
 import { insertJob, findJob } from "../catalog/jobs.ts";
 import { getPolicy } from "../catalog/policies.ts";
 import { listRepositories } from "../catalog/repositories.ts";
@@ -80,12 +79,4 @@ const LOG_LATE_MS = 5 * 60_000;
 async function isLogUnderWay(db: CatalogDb, backup: Backup, nowMs: number): Promise<boolean> {
   if (backup.facts.recordedPosition === null || nowMs - Date.parse(backup.committedAt) > LOG_LATE_MS) return false;
   return (await recordedWay(db, backup)) === null;
-}
-
-/** Starts a comparison of a repository's objects with the catalog; NOT_FOUND names the repositories there are. */
-export async function requestCheck(ports: ControlPorts, repository: string, depth: "size" | "hash"): Promise<Job> {
-  const { db } = ports.catalog;
-  await requireRepository(db, repository);
-  if ((await listInstances(db)).length === 0) throw new HoldfastError("REFUSED", `Repository ${repository} holds nothing yet: no instance is configured.`);
-  return submitJob(ports, { params: { kind: "check", repository, depth }, instanceId: null, policy: null, subject: `${depth} of ${repository}` });
 }

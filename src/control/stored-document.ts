@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { insertKeptDocument } from "../catalog/kept-documents.ts";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import type { Storage } from "../storage/storage.ts";
+import { type ControlPorts, storageOf } from "./ports.ts";
 
 /** A signed document is small; a larger object under its key is not one. */
 const DOCUMENT_LIMIT_BYTES = 256 * 1024 ** 2;
@@ -38,4 +40,11 @@ export async function writeDocument(storage: Storage, key: string, text: string)
     if (!isHoldfastError(error, "OBJECT_EXISTS")) throw error;
     if ((await readDocument(storage, key)) !== text) throw error;
   }
+}
+
+/** Stores a document that no table of the catalog stands for, and writes down that it must be there: checks look for it. */
+export async function keepDocument(ports: Pick<ControlPorts, "catalog" | "storages">, repository: string, document: { key: string; text: string }): Promise<void> {
+  const { key, text } = document;
+  await writeDocument(storageOf(ports, repository), key, text);
+  await insertKeptDocument(ports.catalog.db, repository, { key, ...documentFacts(text) });
 }

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { RunAs } from "../lib/process.ts";
+import type { ReadObject } from "../model/check.ts";
 import type { Order, PieceReport, Progress } from "../model/job.ts";
 import type { Engine } from "../engines/engine.ts";
 
@@ -35,6 +36,8 @@ export interface JobPorts {
   openHeader(key: string, header: Uint8Array): Promise<Uint8Array>;
   /** Commits a stored piece of log. */
   reportPiece(piece: PieceReport): Promise<void>;
+  /** Keeps what a check has read: what was reported is not read again by its next attempt. Works once more after `signal`. */
+  reportRead(objects: readonly ReadObject[]): Promise<void>;
   /** A fresh id given by the server side; for names of log pieces. */
   newId(): string;
   /** Shown to people; cheap, call often. */

@@ -21,6 +21,12 @@ export const sizeSchema = z
     return Number.parseInt(text, 10) * (SIZE_UNITS[unit] ?? 1);
   });
 
+/** A rate written as `50MiB/s` or `50MiB`; becomes bytes per second. */
+export const rateSchema = z
+  .string()
+  .regex(/^[1-9]\d*(B|KiB|MiB|GiB|TiB)(\/s)?$/, "is not a rate; write a whole number and a unit of B, KiB, MiB, GiB or TiB per second, for example 50MiB/s")
+  .transform((text) => sizeSchema.parse(text.replace(/\/s$/, "")));
+
 /** `1.4 GiB`: three digits are enough for a person. */
 export function formatBytes(sizeBytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { checkDepthSchema, sampleSchema } from "./check.ts";
 import { backupKindSchema } from "./manifest.ts";
 import { tierSchema } from "./policy.ts";
 import { restoreGoalSchema, restorePlanSchema, restoreTargetSchema } from "./restore.ts";
@@ -12,6 +13,6 @@ export const jobParamsSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("restore"), goal: restoreGoalSchema, allowGap: z.boolean(), target: restoreTargetSchema, plan: restorePlanSchema }),
   z.object({ kind: z.literal("verify"), backupId: idSchema, tier: tierSchema }),
   z.object({ kind: z.literal("probe") }),
-  z.object({ kind: z.literal("check"), repository: nameSchema, depth: z.enum(["size", "hash"]) }),
+  z.object({ kind: z.literal("check"), repository: nameSchema, depth: checkDepthSchema, sample: sampleSchema.nullable().default(null), rateBytesPerS: z.number().int().positive().nullable().default(null) }),
 ]);
 export type JobParams = z.infer<typeof jobParamsSchema>;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { backupRefSchema, segmentRefSchema } from "./backup.ts";
+import { checkDepthSchema, expectedObjectSchema, extentSchema } from "./check.ts";
 import { probeReportSchema } from "./instance.ts";
 import { backupFactsSchema, backupKindSchema, logSegmentSchema, storedPartSchema } from "./manifest.ts";
 import { logPositionSchema } from "./position.ts";
@@ -103,8 +104,14 @@ export const probeOrderSchema = z.object({ kind: z.literal("probe"), heartbeat: 
 
 export const checkOrderSchema = z.object({
   kind: z.literal("check"),
-  /** What must be there: keys with size and hash. */
-  objects: z.array(z.object({ repository: nameSchema, key: z.string(), sizeBytes: sizeBytesSchema, sha256: sha256Schema, owner: z.string() })),
+  repository: nameSchema,
+  depth: checkDepthSchema,
+  /** What is to be read, in this order; empty when only sizes are compared, which the server does. */
+  objects: z.array(expectedObjectSchema),
+  /** What earlier attempts of this check have read. */
+  before: extentSchema,
+  /** How fast to read at most. */
+  rateBytesPerS: z.number().int().positive().nullable(),
 });
 
 export const workSchema = z.discriminatedUnion("kind", [backupOrderSchema, shipOrderSchema, restoreOrderSchema, verifyOrderSchema, probeOrderSchema, checkOrderSchema]);
@@ -130,8 +137,6 @@ export const orderSchema = z.object({
 });
 export type Order = z.infer<typeof orderSchema>;
 
-export const checkFindingSchema = z.object({ key: z.string(), owner: z.string(), problem: z.enum(["missing", "size", "hash", "unreadable"]), detail: z.string() });
-
 /** What an agent reports at the end of an attempt that went well. */
 export const reportSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -146,7 +151,8 @@ export const reportSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("restore"), result: restoreResultSchema }),
   z.object({ kind: z.literal("verify"), result: verificationResultSchema }),
   z.object({ kind: z.literal("probe"), report: probeReportSchema }),
-  z.object({ kind: z.literal("check"), checkedObjects: z.number().int(), checkedBytes: sizeBytesSchema, problems: z.array(checkFindingSchema) }),
+  /** What was read was reported on the way. */
+  z.object({ kind: z.literal("check") }),
 ]);
 export type Report = z.infer<typeof reportSchema>;
 export type BackupReport = Extract<Report, { kind: "backup" }>;

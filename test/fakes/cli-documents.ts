@@ -3,6 +3,7 @@ import type { InstanceSummary } from "../../src/model/api/instances.ts";
 import type { ProbeReport } from "../../src/model/instance.ts";
 import type { Job } from "../../src/model/job.ts";
 import type { Manifest } from "../../src/model/manifest.ts";
+import type { CheckResult } from "../../src/model/check.ts";
 import type { RestorePlan, RestoreResult } from "../../src/model/restore.ts";
 import type { Finding, VerificationReport, VerificationResult } from "../../src/model/verification.ts";
 
@@ -182,6 +183,7 @@ export function plan(overrides: Partial<RestorePlan> = {}): RestorePlan {
     bytesToFetch: 805_306_368,
     expectedMs: null,
     warnings: [],
+   
     ...overrides,
   };
 }
@@ -244,3 +246,7 @@ export const found = {
   notes: ["3 more transactions changed rows of this table."],
   timeZone: "Europe/Berlin",
 };
+
+export function checked(overrides: Partial<CheckResult> = {}): CheckResult {
+  return { repository: "main", depth: "hash", sample: null, known: { objects: 50, bytes: 1_000 }, read: { objects: 50, bytes: 1_000 }, continued: null, problems: [], unknown: [], ...overrides };
+}

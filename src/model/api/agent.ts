@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { readObjectSchema } from "../check.ts";
 import { signedGrantSchema } from "../grant.ts";
 import { jobKindSchema, orderSchema, outcomeSchema, pieceReportSchema, progressSchema } from "../job.ts";
 import { idSchema, isoTimeSchema, sha256Schema, sizeBytesSchema } from "../scalars.ts";
@@ -48,6 +49,14 @@ export const agentRoutes = {
     summary: "Commit a stored piece of log.",
     input: z.object({ ...lease, piece: pieceReportSchema }),
     output: z.object({ committedAt: isoTimeSchema }),
+  }),
+  reportRead: route({
+    name: "agent.reportRead",
+    method: "POST",
+    path: "/v1/agent/attempts/:attemptId/read",
+    summary: "Keep what a check has read so far and what is wrong with it.",
+    input: z.object({ ...lease, objects: z.array(readObjectSchema).min(1).max(256) }),
+    output: z.object({}),
   }),
   finish: route({
     name: "agent.finish",

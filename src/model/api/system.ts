@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { backupSchema, coverageSchema } from "../backup.ts";
+import { checkDepthSchema, extentSchema } from "../check.ts";
 import { frozenSchema } from "../frozen.ts";
 import { holdRecordSchema } from "../hold.ts";
 import { instanceSchema } from "../instance.ts";
@@ -116,8 +117,18 @@ export const systemRoutes = {
     name: "repositories.check",
     method: "POST",
     path: "/v1/repositories/:repository/check",
-    summary: "Compare every object of the catalog with what is stored; `hash` reads them all.",
-    input: z.object({ repository: nameSchema, depth: z.enum(["size", "hash"]).default("hash") }),
-    output: z.object({ job: jobSchema }),
+    summary: "Compare what the catalog knows with what is stored; goes on with a check of the same kind that was cut short.",
+    input: z.object({
+      repository: nameSchema,
+      depth: checkDepthSchema.default("hash"),
+      /** Read only this share of the objects: those that waited longest. */
+      share: z.number().positive().max(1).optional(),
+      seed: z.string().min(1).max(100).optional(),
+      rateBytesPerS: z.number().int().positive().optional(),
+      /** Begin anew, whatever was cut short. */
+      fresh: z.boolean().optional(),
+    }),
+    /** `continued`: what the check that goes on has read already. */
+    output: z.object({ job: jobSchema, continued: extentSchema.nullable() }),
   }),
 };

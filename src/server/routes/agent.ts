@@ -1,3 +1,4 @@
+import { recordRead } from "../../control/check-progress.ts";
 import { commitPiece } from "../../control/commit-piece.ts";
 import { claim } from "../../control/dispatch.ts";
 import { finishAttempt } from "../../control/finish.ts";
@@ -12,6 +13,10 @@ export const agentRoutes = [
   implement(agent.grantPut, async ({ objects, ...lease }, { grants }) => ({ grants: await grants.put(lease, objects) })),
   implement(agent.grantGet, async ({ keys, ...lease }, { grants }) => ({ grants: await grants.get(lease, keys) })),
   implement(agent.reportPiece, async ({ piece, ...lease }, { dispatcher }) => commitPiece(dispatcher.ports, lease, piece)),
+  implement(agent.reportRead, async ({ objects, ...lease }, { dispatcher }) => {
+    await recordRead(dispatcher.ports, lease, objects);
+    return {};
+  }),
   implement(agent.finish, async ({ outcome, ...lease }, { dispatcher }) => finishAttempt(dispatcher.ports, dispatcher, lease, outcome)),
   implement(agent.openKeys, async ({ requests }, { keyholder }) => {
     const opened = await keyholder.open(requests.map(({ grant, header }) => ({ grant, header: Buffer.from(header, "base64") })));

@@ -3,7 +3,7 @@ import { applyConfig } from "../../control/apply-config.ts";
 import { diagnose } from "../../control/doctor.ts";
 import { exportCatalog } from "../../control/export.ts";
 import { thaw } from "../../control/frozen.ts";
-import { requestCheck } from "../../control/requests.ts";
+import { requestCheck } from "../../control/request-check.ts";
 import { readStatus } from "../../control/status.ts";
 import { isoTime } from "../../lib/clock.ts";
 import { api } from "../../model/api/index.ts";
@@ -27,5 +27,5 @@ export const systemRoutes = [
     return { was };
   }),
   implement(system.export, async (_input, { dispatcher }) => exportCatalog(dispatcher.ports)),
-  implement(system.checkRepository, async ({ repository, depth }, { dispatcher: { ports } }) => ({ job: await requestCheck(ports, repository, depth) })),
+  implement(system.checkRepository, async (request, { dispatcher: { ports } }) => requestCheck(ports, request)),
 ];

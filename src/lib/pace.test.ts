@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ManualClock } from "../../test/fakes/agent-server.ts";
-import { UploadPace } from "./upload-pace.ts";
+import { Pace } from "./pace.ts";
 
 const KIB = 1024;
 const never = new AbortController().signal;
@@ -12,9 +12,9 @@ async function take(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 /** A pace on a clock that each wait moves on. */
-function paceOf(bytesPerS: number): { pace: UploadPace; clock: ManualClock } {
+function paceOf(bytesPerS: number): { pace: Pace; clock: ManualClock } {
   const clock = new ManualClock();
-  const pace = new UploadPace(bytesPerS, clock, async (waitMs) => {
+  const pace = new Pace(bytesPerS, clock, async (waitMs) => {
     clock.monotonic += waitMs;
   });
   return { pace, clock };
@@ -29,7 +29,7 @@ test("bytes pass unchanged and take as long as the limit says", async () => {
   expect(clock.monotonic - startMs).toBeCloseTo(700 - 100, 0);
 });
 
-test("uploads side by side share one limit", async () => {
+test("streams side by side share one limit", async () => {
   const { pace, clock } = paceOf(1_000 * KIB);
   const startMs = clock.monotonic;
   await Promise.all([take(pace.paced([Buffer.alloc(500 * KIB)], never)), take(pace.paced([Buffer.alloc(500 * KIB)], never))]);
@@ -47,7 +47,7 @@ test("a pause is not caught up on", async () => {
 
 test("a wait ends with the signal", async () => {
   const stop = new AbortController();
-  const sending = take(new UploadPace(64 * KIB, new ManualClock()).paced([Buffer.alloc(640 * KIB)], stop.signal));
+  const sending = take(new Pace(64 * KIB, new ManualClock()).paced([Buffer.alloc(640 * KIB)], stop.signal));
   stop.abort(new Error("stopped by hand"));
   await expect(sending).rejects.toThrow("stopped by hand");
 });

@@ -1,12 +1,12 @@
-import { type Clock, delay } from "../lib/clock.ts";
+import { type Clock, delay } from "./clock.ts";
 
 /** Small enough that a link never sees a burst that a person would notice. */
 const SLICE_BYTES = 65_536;
 /** What was not sent in time is not caught up on beyond this. */
 const CREDIT_MS = 100;
 
-/** The limit that all uploads of an agent share, in bytes per second. Nothing but uploads goes through it. */
-export class UploadPace {
+/** A limit in bytes per second that everything going through it shares: all uploads of an agent, or all reading of a check. */
+export class Pace {
   readonly #bytesPerMs: number;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #wait: typeof delay;
@@ -30,7 +30,7 @@ export class UploadPace {
     }
   }
 
-  /** Uploads side by side take turns: each slice takes the next place in time. */
+  /** Streams side by side take turns: each slice takes the next place in time. */
   async #turn(sizeBytes: number, signal: AbortSignal): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     this.#sentAtMs = Math.max(this.#sentAtMs, nowMs - CREDIT_MS) + sizeBytes / this.#bytesPerMs;
