@@ -28,8 +28,9 @@ export function planText(plan: RestorePlan, zone: string, width: number): string
     plan.steps.map((step) => [step.name, step.description, formatBytes(step.bytes), step.expectedMs === null ? "not measured" : formatDuration(step.expectedMs)]),
     width,
   );
+  const passedOver = plan.passedOver.map(({ subject }) => subject.replace(":", " "));
   return [
-    [`chain      ${chain.join("\n           ")}`, `log        ${String(plan.segments.length)} pieces, ${formatBytes(logBytes)}`, ...(plan.stop === null ? [] : stopText(plan.stop, zone))].join("\n"),
+    [`chain      ${chain.join("\n           ")}`, `log        ${String(plan.segments.length)} pieces, ${formatBytes(logBytes)}`, ...(passedOver.length === 0 ? [] : [`not used   ${passedOver.map((each) => `${each} (damaged)`).join("\n           ")}`]), ...(plan.stop === null ? [] : stopText(plan.stop, zone))].join("\n"),
     steps,
     [`to fetch   ${formatBytes(plan.bytesToFetch)}`, `expected   ${plan.expectedMs === null ? "unknown until a restore or verification was measured" : formatDuration(plan.expectedMs)}`, ...plan.warnings.map((warning) => `WARNING    ${printable(warning)}`)].join("\n"),
   ].join("\n\n");

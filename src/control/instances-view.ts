@@ -5,11 +5,14 @@ import { lastVerifiedAt } from "../catalog/verifications.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import { closestName } from "../lib/schema-faults.ts";
 import type { InstanceSummary } from "../model/api/instances.ts";
-import type { Backup, Coverage } from "../model/backup.ts";
+import type { Backup, Coverage, CoverageGap } from "../model/backup.ts";
 import { wholeChains } from "../model/chain.ts";
 import { coverage } from "../model/coverage.ts";
+import { type Damage, isDamagedBackup, isDamagedSegment } from "../model/damage.ts";
 import type { Instance } from "../model/instance.ts";
 import type { LogSegment } from "../model/manifest.ts";
+import { comparePositions } from "../model/position.ts";
+import { knownDamageOf } from "./damage.ts";
 import { backupsOfInstance, logOfInstance } from "./plan-restore.ts";
 
 /** By exact name or id; NOT_FOUND names the closest ones that exist. */
@@ -34,13 +37,14 @@ function listed(names: readonly string[]): string {
 export async function summarize(db: CatalogDb, instance: Instance): Promise<InstanceSummary> {
   const backups = await backupsOfInstance(db, instance.id);
   const segments = (await logOfInstance(db, instance.id)).map((ref) => ref.segment);
+  const damage = await knownDamageOf(db);
   const subjects = [`instance:${instance.id}`, ...backups.map((backup) => `backup:${backup.backupId}`)];
   return {
     ...instance,
     lastFullAt: backups.find((backup) => backup.kind === "full")?.committedAt ?? null,
     lastBackupAt: backups[0]?.committedAt ?? null,
     lastVerifiedAt: await lastVerifiedAt(db, instance.id),
-    ...reach(instance.id, backups, segments),
+    ...reach(instance.id, backups.filter((backup) => !isDamagedBackup(damage, backup)), segments.filter((segment) => !isDamagedSegment(damage, segment))),
     backupCount: backups.length,
     openFindings: await countFindings(db, subjects),
   };
@@ -78,7 +82,28 @@ export async function summarizeAll(db: CatalogDb): Promise<InstanceSummary[]> {
   return summaries;
 }
 
-/** Which instants of an instance can be reached, and where the holes are. */
+/** Which instants of an instance can be reached, and where the holes are. What is known to be damaged reaches nothing. */
+export async function soundCoverageOf(db: CatalogDb, instanceId: string): Promise<Coverage> {
+  const damage = await knownDamageOf(db);
+  const stored = (await logOfInstance(db, instanceId)).map((ref) => ref.segment);
+  const sound = stored.filter((segment) => !isDamagedSegment(damage, segment));
+  const backups = (await backupsOfInstance(db, instanceId)).filter((backup) => !isDamagedBackup(damage, backup));
+  const usable = wholeChains(backups).map(({ tip }) => tip);
+  const { gaps, ...rest } = coverage(instanceId, usable, sound);
+  return { ...rest, gaps: gaps.map((gap) => ({ ...gap, message: [gap.message, ...damageInGap(gap, stored, damage)].join(" ") })) };
+}
+
+/** A hole may be one because what was stored there is damaged. */
+function damageInGap(gap: CoverageGap, stored: readonly LogSegment[], damage: Damage): string[] {
+  return stored
+    .filter(({ timeline, file, startPosition, endPosition }) => {
+      const isBehind = comparePositions({ file, position: endPosition }, gap.after) > 0;
+      return timeline === gap.timeline && isBehind && (gap.before === null || comparePositions({ file, position: startPosition }, gap.before) < 0);
+    })
+    .flatMap(({ segmentId }) => damage.get(`segment:${segmentId}`) ?? []);
+}
+
+/** The same by the catalog alone, whatever was found of what is stored. */
 export async function coverageOf(db: CatalogDb, instanceId: string): Promise<Coverage> {
   const segments = (await logOfInstance(db, instanceId)).map((ref) => ref.segment);
   const usable = wholeChains(await backupsOfInstance(db, instanceId)).map(({ tip }) => tip);

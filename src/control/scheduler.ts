@@ -10,14 +10,19 @@ import type { CatalogDb } from "../catalog/schema.ts";
 import { currentTimeline } from "../catalog/timelines.ts";
 import { isoTime } from "../lib/clock.ts";
 import { asHoldfastError } from "../lib/errors.ts";
+import type { Backup } from "../model/backup.ts";
+import { wholeChains } from "../model/chain.ts";
+import { isDamagedBackup } from "../model/damage.ts";
 import type { Instance } from "../model/instance.ts";
 import type { JobParams } from "../model/job-params.ts";
 import type { JobKind } from "../model/job.ts";
 import type { Manifest } from "../model/manifest.ts";
 import type { Policy, Schedule } from "../model/policy.ts";
 import { dueAt, type DueInstant } from "../model/schedule.ts";
+import { knownDamageOf } from "./damage.ts";
 import { clear, raise } from "./findings.ts";
 import { isFrozen } from "./frozen.ts";
+import { backupsOfInstance } from "./plan-restore.ts";
 import { type ControlPorts, type ControlSettings, LOCAL_POOL } from "./ports.ts";
 
 const FINDING_KIND = "schedule-failed";
@@ -170,10 +175,20 @@ async function scheduleVerify(at: Visit): Promise<string | null> {
   const { schedule, tier } = at.policy.verification;
   const instantMs = await due(at, "verify", schedule);
   if (instantMs === null || isOpen(at, "verify")) return null;
-  const newest = await newestBackup(at.ports.catalog.db, at.instance.id);
+  const newest = await newestSoundBackup(at.ports.catalog.db, at.instance.id);
   if (newest === null) return null;
   const { backupId } = newest;
   return insertScheduled(at, { params: { kind: "verify", backupId, tier }, subject: `${tier} of ${backupId}`, instantMs, tracks: ["verify"] });
+}
+
+/** The newest backup whose chain is not known to be damaged; where all are, the newest: its verification will say so. */
+async function newestSoundBackup(db: CatalogDb, instanceId: string): Promise<Backup | null> {
+  const newest = await newestBackup(db, instanceId);
+  const damage = await knownDamageOf(db);
+  if (newest === null || damage.size === 0) return newest;
+  const sound = (await backupsOfInstance(db, instanceId)).filter((backup) => !isDamagedBackup(damage, backup));
+  const tips = wholeChains(sound).map(({ tip }) => tip);
+  return tips.reduce<Backup | null>((best, tip) => (best === null || tip.backupId > best.backupId ? tip : best), null) ?? newest;
 }
 
 /** How long the log may need to reach the recorded position before a T4 verification asks for it. */

@@ -37,6 +37,10 @@ export const planStepSchema = z.object({
 });
 export type PlanStep = z.infer<typeof planStepSchema>;
 
+/** A backup (`backup:<id>`) or piece of log (`segment:<id>`) that is not used because it is damaged in storage. */
+export const passedOverSchema = z.object({ subject: z.string(), message: z.string() });
+export type PassedOver = z.infer<typeof passedOverSchema>;
+
 export const restorePlanSchema = z.object({
   instanceId: idSchema,
   instanceName: z.string(),
@@ -54,6 +58,8 @@ export const restorePlanSchema = z.object({
   bytesToFetch: sizeBytesSchema,
   expectedMs: z.number().nullable(),
   warnings: z.array(z.string()),
+  /** What would have been used if it were whole; each is named in `warnings` too. */
+  passedOver: z.array(passedOverSchema).default([]),
 });
 export type RestorePlan = z.infer<typeof restorePlanSchema>;
 

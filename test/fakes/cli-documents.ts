@@ -183,7 +183,7 @@ export function plan(overrides: Partial<RestorePlan> = {}): RestorePlan {
     bytesToFetch: 805_306_368,
     expectedMs: null,
     warnings: [],
-   
+    passedOver: [],
     ...overrides,
   };
 }

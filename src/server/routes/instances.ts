@@ -1,6 +1,6 @@
 import { getProbe } from "../../catalog/probes.ts";
 import { submitJob } from "../../control/dispatch.ts";
-import { coverageOf, requireInstance, summarize, summarizeAll } from "../../control/instances-view.ts";
+import { soundCoverageOf, requireInstance, summarize, summarizeAll } from "../../control/instances-view.ts";
 import { requireCurrent } from "../../control/requests.ts";
 import { api } from "../../model/api/index.ts";
 import { implement } from "../implement.ts";
@@ -20,6 +20,6 @@ export const instanceRoutes = [
   }),
   implement(instances.coverage, async ({ instance: name }, { dispatcher }) => {
     const { db } = dispatcher.ports.catalog;
-    return { coverage: await coverageOf(db, (await requireInstance(db, name)).id) };
+    return { coverage: await soundCoverageOf(db, (await requireInstance(db, name)).id) };
   }),
 ];
