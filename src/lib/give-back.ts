@@ -10,11 +10,16 @@ const LARGE_BYTES = 64 * 1024;
  * is left alone. Hundreds of megabytes left to the garbage collector cost memory, and a tenth of the time for its rounds.
  */
 export function giveBack(view: Uint8Array): void {
+  if (isAllOfItsBuffer(view)) view.buffer.transfer(0);
+}
+
+/** True when the view is all of its buffer, so that the buffer can be given back or handed to another thread with it. */
+export function isAllOfItsBuffer(view: Uint8Array): view is Uint8Array<ArrayBuffer> {
   const { buffer } = view;
-  if (!(buffer instanceof ArrayBuffer) || buffer.detached || view.byteOffset !== 0) return;
+  if (!(buffer instanceof ArrayBuffer) || buffer.detached || view.byteOffset !== 0) return false;
   // The pool of small buffers is 8 KiB: a view that fills nearly all of it is none of ours.
   const slackBytes = buffer.byteLength > LARGE_BYTES ? SLACK_BYTES : 0;
-  if (buffer.byteLength - view.byteLength <= slackBytes) buffer.transfer(0);
+  return buffer.byteLength - view.byteLength <= slackBytes;
 }
 
 const handingOver = new WeakSet<Readable>();

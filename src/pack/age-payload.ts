@@ -28,6 +28,11 @@ function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): KeyObject {
   return createSecretKey(new Uint8Array(hkdfSync("sha256", fileKey, nonce, "payload", 32)));
 }
 
+/** Memory of its own that nobody has zeroed: every byte of it is written next. */
+function unfilled(sizeBytes: number): Uint8Array<ArrayBuffer> {
+  return Buffer.allocUnsafeSlow(sizeBytes);
+}
+
 /** Number and last-chunk flag of the STREAM construction, in one buffer that is used again for every chunk. */
 class ChunkNonce {
   readonly bytes = new Uint8Array(12);
@@ -61,7 +66,7 @@ export class PayloadSealer {
   update(plain: Uint8Array): Uint8Array<ArrayBuffer> {
     const totalBytes = this.#restBytes + plain.byteLength;
     const chunkCount = totalBytes === 0 ? 0 : Math.ceil(totalBytes / CHUNK_BYTES) - 1;
-    const sealed = new Uint8Array(chunkCount * SEALED_CHUNK_BYTES);
+    const sealed = unfilled(chunkCount * SEALED_CHUNK_BYTES);
     let offset = 0;
     for (let chunk = 0; chunk < chunkCount; chunk += 1) {
       const place = sealed.subarray(chunk * SEALED_CHUNK_BYTES, (chunk + 1) * SEALED_CHUNK_BYTES);

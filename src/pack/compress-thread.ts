@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { CompressedFrame, CompressorStart, FrameOrder } from "./thread-messages.ts";
+import { isIncompressible, STORE_LEVEL } from "./incompressible.ts";
 import { compressFrame } from "./zstd-frame.ts";
 
 /**
@@ -10,7 +11,8 @@ function compressFrames({ ring, level, toSealer }: CompressorStart): void {
   parentPort?.on("message", (order: FrameOrder) => {
     const memory = ring[order.slot];
     if (memory === undefined) throw new RangeError(`the ring has no slot ${order.slot}`);
-    const compressed = compressFrame(new Uint8Array(memory, 0, order.plainBytes), level) as Uint8Array<ArrayBuffer>;
+    const plain = new Uint8Array(memory, 0, order.plainBytes);
+    const compressed = compressFrame(plain, isIncompressible(plain) ? STORE_LEVEL : level) as Uint8Array<ArrayBuffer>;
     const message: CompressedFrame = { ...order, frame: compressed };
     toSealer.postMessage(message, [compressed.buffer]);
   });

@@ -17,6 +17,8 @@ export interface OpenHead {
   readonly payloadOffset: number;
   /** The stored bytes that follow; a chunk is valid until the next one is asked for. Throws STORAGE_FAILED naming the part when they break off. */
   readonly rest: AsyncGenerator<Buffer, void, undefined>;
+  /** The chunks of `rest` belong to their reader, who may hand their memory on. */
+  readonly isRestOurs: boolean;
 }
 
 /** Reads the header of a part and has it opened. Throws OBJECT_DAMAGED, KEY_WRONG, and what `openHeader` throws. */
@@ -26,7 +28,7 @@ export async function openHead(part: StoredPart, source: Readable, openHeader: O
   const payloadOffset = headerBytes + PAYLOAD_NONCE_BYTES;
   try {
     const fileKey = await openHeader(part.name, read.subarray(0, headerBytes));
-    return { fileKey, nonce: read.subarray(headerBytes, payloadOffset), read, payloadOffset, rest: chunks };
+    return { fileKey, nonce: read.subarray(headerBytes, payloadOffset), read, payloadOffset, rest: chunks, isRestOurs: handsOverChunks(source) };
   } catch (error) {
     if (isHoldfastError(error, "KEY_WRONG")) await requireUnaltered(part, read, chunks);
     throw error;

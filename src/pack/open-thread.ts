@@ -1,15 +1,16 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { HoldfastError, toErrorRecord } from "../lib/errors.ts";
 import { PayloadDamage } from "./age-payload.ts";
 import { FrameDamage } from "./frame-splitter.ts";
 import { PartOpener } from "./part-opener.ts";
-import type { OpenerOrder, OpenerReport, OpenerStart } from "./read-messages.ts";
+import { giveBack } from "../lib/give-back.ts";
+import type { OpenerOrder, OpenerReport } from "./read-messages.ts";
 
 /**
- * A thread that hashes and decrypts stored bytes out of the shared ring and cuts what it finds into zstd frames. Damage is
+ * A thread that hashes and decrypts stored bytes and cuts what it finds into zstd frames. Damage is
  * reported; any other error ends the thread, and the main thread fails the whole read.
  */
-function openParts({ ring }: OpenerStart): void {
+function openParts(): void {
   const report = (message: OpenerReport, transfer: readonly ArrayBuffer[] = []): void => parentPort?.postMessage(message, transfer);
   const onFrame = (frame: Uint8Array<ArrayBuffer>): void => report({ kind: "frame", frame }, [frame.buffer]);
   let opener: PartOpener | null = null;
@@ -25,10 +26,10 @@ function openParts({ ring }: OpenerStart): void {
       report({ kind: "end" });
       return;
     }
-    const memory = ring[order.slot];
-    if (memory === undefined) throw new RangeError(`the ring has no slot ${order.slot}`);
-    opener.update(new Uint8Array(memory, 0, order.sizeBytes));
-    report({ kind: "free", slot: order.slot });
+    const sizeBytes = order.bytes.byteLength;
+    opener.update(order.bytes);
+    giveBack(order.bytes);
+    report({ kind: "taken", sizeBytes });
   };
   parentPort?.on("message", (order: OpenerOrder) => {
     if (hasFailed) return;
@@ -47,4 +48,4 @@ function named(error: unknown, opener: PartOpener | null): HoldfastError {
   throw error;
 }
 
-openParts(workerData as OpenerStart);
+openParts();

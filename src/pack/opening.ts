@@ -1,4 +1,5 @@
 import type { HoldfastError } from "../lib/errors.ts";
+import { isAllOfItsBuffer } from "../lib/give-back.ts";
 import type { StoredPart } from "../model/manifest.ts";
 import type { OpenHead } from "./open-head.ts";
 import type { DecompressReport, OpenerReport } from "./read-messages.ts";
@@ -6,9 +7,11 @@ import { ReadThreads } from "./read-threads.ts";
 import { damaged } from "./stored-bytes.ts";
 
 const MIB = 1024 * 1024;
-/** Shared memory that stored bytes pass through on their way to the opener. */
-const SLOT_BYTES = MIB;
-const SLOTS = 8;
+/** Stored bytes on their way to the opener. */
+const STORED_LIMIT_BYTES = 8 * MIB;
+/** Smaller chunks are gathered: a message costs as much as copying some tens of KiB. */
+const MESSAGE_BYTES = MIB;
+const MESSAGE_BYTES_AT_LEAST = MIB / 4;
 /** Frames that are being decompressed or wait for the consumer. */
 const FRAMES_AHEAD = 5;
 /** Compressed frames that wait for a decompressor: beyond this no more stored bytes are taken. */
@@ -21,8 +24,6 @@ type Opened = { readonly kind: "frame"; readonly part: StoredPart; frame: Uint8A
  * under way is bounded. The first failure ends both sides with the same error.
  */
 export class Opening {
-  readonly #ring = Array.from({ length: SLOTS }, () => new SharedArrayBuffer(SLOT_BYTES));
-  readonly #free = this.#ring.map((_, slot) => slot);
   readonly #threads: ReadThreads;
   readonly #failure = Promise.withResolvers<never>();
   /** What the opener found, in order, from the next one for the consumer on. */
@@ -33,7 +34,10 @@ export class Opening {
   #compressedBytes = 0;
   #consumedParts = 0;
   #parts: StoredPart[] = [];
-  #slot: { readonly number: number; filledBytes: number } | null = null;
+  #storedBytes = 0;
+  /** Small chunks on their way into one message. */
+  #gathered: Uint8Array<ArrayBuffer> | null = null;
+  #gatheredBytes = 0;
   #isFed = false;
   /** Wakes whoever waits for a change; there are a feeder and a consumer. */
   #wake: (() => void)[] = [];
@@ -41,7 +45,6 @@ export class Opening {
   constructor() {
     this.#failure.promise.catch(() => undefined);
     this.#threads = new ReadThreads({
-      ring: this.#ring,
       onOpened: (report) => this.#onOpened(report),
       onPlain: (report) => this.#onPlain(report),
       onFailure: (error) => this.fail(error),
@@ -55,16 +58,22 @@ export class Opening {
     await this.add(read.subarray(payloadOffset));
   }
 
-  /** Takes stored bytes; resolves when they were copied. Not to be called again before. */
-  async add(bytes: Uint8Array): Promise<void> {
-    let offset = 0;
-    while (offset < bytes.byteLength) {
-      this.#slot ??= { number: await this.#takeSlot(), filledBytes: 0 };
-      const piece = bytes.subarray(offset, offset + SLOT_BYTES - this.#slot.filledBytes);
-      new Uint8Array(this.#memory(this.#slot.number)).set(piece, this.#slot.filledBytes);
-      this.#slot.filledBytes += piece.byteLength;
+  /** Takes stored bytes; resolves when they may be changed again. Chunks that are `isOurs` are handed on with their memory. */
+  async add(bytes: Uint8Array, isOurs = false): Promise<void> {
+    if (isOurs && bytes.byteLength >= MESSAGE_BYTES_AT_LEAST && isAllOfItsBuffer(bytes)) {
+      this.#submit();
+      await this.#room();
+      this.#send(bytes);
+      return;
+    }
+    for (let offset = 0; offset < bytes.byteLength; ) {
+      if (this.#gathered === null) await this.#room();
+      this.#gathered ??= new Uint8Array(MESSAGE_BYTES);
+      const piece = bytes.subarray(offset, offset + MESSAGE_BYTES - this.#gatheredBytes);
+      this.#gathered.set(piece, this.#gatheredBytes);
+      this.#gatheredBytes += piece.byteLength;
       offset += piece.byteLength;
-      if (this.#slot.filledBytes === SLOT_BYTES) this.#submit();
+      if (this.#gatheredBytes === MESSAGE_BYTES) this.#submit();
     }
   }
 
@@ -116,29 +125,27 @@ export class Opening {
     return this.#threads.stop();
   }
 
-  async #takeSlot(): Promise<number> {
-    for (;;) {
-      const slot = this.#compressedBytes < COMPRESSED_LIMIT_BYTES ? this.#free.pop() : undefined;
-      if (slot !== undefined) return slot;
-      await this.#changed();
-    }
-  }
-
-  #memory(slot: number): SharedArrayBuffer {
-    const memory = this.#ring[slot];
-    if (memory === undefined) throw new RangeError(`the ring has no slot ${slot}`);
-    return memory;
+  /** Resolves when more stored bytes may be taken. */
+  async #room(): Promise<void> {
+    while (this.#storedBytes >= STORED_LIMIT_BYTES || this.#compressedBytes >= COMPRESSED_LIMIT_BYTES) await this.#changed();
   }
 
   #submit(): void {
-    if (this.#slot === null) return;
-    this.#threads.order({ kind: "bytes", slot: this.#slot.number, sizeBytes: this.#slot.filledBytes });
-    this.#slot = null;
+    if (this.#gathered === null) return;
+    const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
+    this.#gathered = null;
+    this.#gatheredBytes = 0;
+    this.#send(bytes);
+  }
+
+  #send(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#storedBytes += bytes.byteLength;
+    this.#threads.order({ kind: "bytes", bytes });
   }
 
   #onOpened(report: Exclude<OpenerReport, { kind: "failed" }>): void {
     const [part] = this.#parts;
-    if (report.kind === "free") this.#free.push(report.slot);
+    if (report.kind === "taken") this.#storedBytes -= report.sizeBytes;
     else if (part !== undefined && report.kind === "end") {
       this.#parts.shift();
       this.#opened.push({ kind: "end", part });

@@ -1,24 +1,20 @@
 import type { ErrorRecord } from "../lib/errors.ts";
 import type { StoredPart } from "../model/manifest.ts";
 
-/** What the threads of the read path say to each other. Stored bytes are shared, frames are transferred. */
-
-/** Main thread to opener, at its start. */
-export interface OpenerStart {
-  readonly ring: readonly SharedArrayBuffer[];
-}
+/** What the threads of the read path say to each other. Bulk bytes are transferred, never copied. */
 
 /** Main thread to opener, part after part: `part`, then `bytes` until they are all, then `end`. */
 export type OpenerOrder =
   | { readonly kind: "part"; readonly part: StoredPart; readonly fileKey: Uint8Array; readonly nonce: Uint8Array; /** Stored bytes before the payload. */ readonly head: Uint8Array }
-  | { readonly kind: "bytes"; readonly slot: number; readonly sizeBytes: number }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "end" };
 
 /** Opener to main thread, in the order of the stored bytes. */
 export type OpenerReport =
   /** One whole zstd frame, still compressed. `frame` is transferred. */
   | { readonly kind: "frame"; readonly frame: Uint8Array<ArrayBuffer> }
-  | { readonly kind: "free"; readonly slot: number }
+  /** So many stored bytes are done with. */
+  | { readonly kind: "taken"; readonly sizeBytes: number }
   /** Everything of the part was there and is what was stored. */
   | { readonly kind: "end" }
   | { readonly kind: "failed"; readonly error: ErrorRecord };

@@ -1,13 +1,12 @@
 import type { Worker } from "node:worker_threads";
 import { fromErrorRecord, type HoldfastError } from "../lib/errors.ts";
-import type { DecompressOrder, DecompressReport, OpenerOrder, OpenerReport, OpenerStart } from "./read-messages.ts";
-import { startThread, watchThread } from "./thread.ts";
+import type { DecompressOrder, DecompressReport, OpenerOrder, OpenerReport } from "./read-messages.ts";
+import { startThread, watchThread } from "../lib/thread.ts";
 
 /** Two decompressors beside the opener keep two cores busy. */
 const DECOMPRESSORS = 2;
 
 export interface ReadThreadsOptions {
-  readonly ring: readonly SharedArrayBuffer[];
   readonly onOpened: (report: Exclude<OpenerReport, { kind: "failed" }>) => void;
   readonly onPlain: (report: DecompressReport) => void;
   /** Damage that the opener found, or a thread that died; nothing more will come. */
@@ -28,7 +27,7 @@ export class ReadThreads {
   order(order: OpenerOrder): void {
     if (this.#isStopping) return;
     this.#opener ??= this.#startOpener();
-    this.#opener.postMessage(order);
+    this.#opener.postMessage(order, order.kind === "bytes" ? [order.bytes.buffer] : []);
   }
 
   /** Gives a frame to the decompressor with the fewest under way. */
@@ -49,8 +48,7 @@ export class ReadThreads {
   }
 
   #startOpener(): Worker {
-    const start: OpenerStart = { ring: this.#options.ring };
-    const worker = startThread({ file: new URL("./open-thread.ts", import.meta.url), workerData: start });
+    const worker = startThread({ file: new URL("./open-thread.ts", import.meta.url), workerData: null });
     this.#watch(worker, "The opener thread");
     worker.on("message", (report: OpenerReport) => {
       if (this.#isStopping) return;

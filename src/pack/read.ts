@@ -118,7 +118,7 @@ async function feedPart({ part, head, close }: Fetched, { opening, signal, store
     await opening.begin(part, head);
     for await (const chunk of head.rest) {
       storedBytes.count += chunk.byteLength;
-      await opening.add(chunk);
+      await opening.add(chunk, head.isRestOurs);
     }
     opening.endPart();
   } finally {

@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { HoldfastError } from "../lib/errors.ts";
+import { provenBody } from "../lib/proven-body.ts";
 import type { SealedPack } from "./contract.ts";
 
 const READ_BYTES = 1024 * 1024;
@@ -23,7 +25,7 @@ export class SpooledPack {
     this.sha256 = pack.sha256;
     this.#pack = pack;
     this.#memory = pack.chunks;
-    this.chunks = { [Symbol.asyncIterator]: () => this.#bytes() };
+    this.chunks = provenBody({ [Symbol.asyncIterator]: () => this.#bytes() }, pack.sha256);
   }
 
   /**
@@ -62,25 +64,35 @@ export class SpooledPack {
     yield* this.#bytesOfFile(offset);
   }
 
+  /** The whole file is read and hashed, wherever the reader goes on: what was on a disk is not what was hashed in memory. */
   async *#bytesOfFile(start: number): AsyncGenerator<Uint8Array> {
     const path = this.#path ?? "";
+    const hash = createHash("sha256");
     const file = await open(path).catch((cause: unknown) => {
       throw lost(path, cause);
     });
     try {
-      for (let offset = start; offset < this.sizeBytes; ) {
-        const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, this.sizeBytes - offset));
-        const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, offset).catch((cause: unknown) => {
-          throw lost(path, cause);
-        });
-        if (bytesRead === 0) throw lost(path);
-        offset += bytesRead;
-        yield buffer.subarray(0, bytesRead);
+      for (let offset = 0; offset < this.sizeBytes; ) {
+        const bytes = await readPiece(file, { path, offset, sizeBytes: Math.min(READ_BYTES, this.sizeBytes - offset) });
+        hash.update(bytes);
+        const isLast = offset + bytes.byteLength === this.sizeBytes;
+        if (isLast && hash.digest("hex") !== this.sha256) throw lost(path, new Error("its SHA-256 is not that of what was written"));
+        offset += bytes.byteLength;
+        if (offset > start) yield bytes.subarray(Math.max(0, start - offset + bytes.byteLength));
       }
     } finally {
       await file.close();
     }
   }
+}
+
+async function readPiece(file: FileHandle, { path, offset, sizeBytes }: { path: string; offset: number; sizeBytes: number }): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(sizeBytes);
+  const { bytesRead } = await file.read(buffer, 0, sizeBytes, offset).catch((cause: unknown) => {
+    throw lost(path, cause);
+  });
+  if (bytesRead === 0) throw lost(path);
+  return buffer.subarray(0, bytesRead);
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -2,7 +2,7 @@ import { MessageChannel, type Worker } from "node:worker_threads";
 import type { HoldfastError } from "../lib/errors.ts";
 import type { AgeHeader } from "./age-payload.ts";
 import type { CompressorStart, FrameOrder, SealerOrder, SealerReport, SealerStart } from "./thread-messages.ts";
-import { startThread, watchThread } from "./thread.ts";
+import { startThread, watchThread } from "../lib/thread.ts";
 
 /** Two compressors keep two cores busy beside the sealer; three gained 2 % for a sixth more memory (measured). */
 const COMPRESSORS = 2;

@@ -1,5 +1,5 @@
 import { type MessagePort, Worker } from "node:worker_threads";
-import { HoldfastError } from "../lib/errors.ts";
+import { HoldfastError } from "./errors.ts";
 
 /** Short-lived objects of a thread, MiB: bulk bytes lie outside the heap, so that more would only be held, not used. */
 const YOUNG_HEAP_MIB = 2;
@@ -10,7 +10,7 @@ export interface ThreadSpec {
   readonly transferList?: readonly MessagePort[];
 }
 
-/** Starts a thread of this folder. */
+/** Starts a thread. */
 export function startThread({ file, workerData, transferList = [] }: ThreadSpec): Worker {
   return new Worker(file, {
     workerData,
