@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
+import type { PackMemory } from "./pack-memory.ts";
 
 /** The head of one age file: the header as stored, and the key that its payload is sealed with. Never log the key. */
 export interface AgeHeader {
@@ -28,11 +29,6 @@ function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): KeyObject {
   return createSecretKey(new Uint8Array(hkdfSync("sha256", fileKey, nonce, "payload", 32)));
 }
 
-/** Memory of its own that nobody has zeroed: every byte of it is written next. */
-function unfilled(sizeBytes: number): Uint8Array<ArrayBuffer> {
-  return Buffer.allocUnsafeSlow(sizeBytes);
-}
-
 /** Number and last-chunk flag of the STREAM construction, in one buffer that is used again for every chunk. */
 class ChunkNonce {
   readonly bytes = new Uint8Array(12);
@@ -50,26 +46,27 @@ class ChunkNonce {
   }
 }
 
-/** Seals a payload piece by piece. What it returns is owned by the caller; what it is given is not kept. */
+/** Seals a payload piece by piece into the memory of a pack. What it is given is not kept. */
 export class PayloadSealer {
   readonly #key: KeyObject;
+  readonly #memory: PackMemory;
   readonly #nonce = new ChunkNonce();
   /** Plain bytes that do not fill a chunk yet, or fill one that may be the last. */
   readonly #rest = new Uint8Array(CHUNK_BYTES);
   #restBytes = 0;
 
-  constructor(fileKey: Uint8Array, nonce: Uint8Array) {
+  constructor(fileKey: Uint8Array, nonce: Uint8Array, memory: PackMemory) {
     this.#key = payloadKey(fileKey, nonce);
+    this.#memory = memory;
   }
 
-  /** Sealed bytes of every chunk that is now known not to be the last; possibly none. */
-  update(plain: Uint8Array): Uint8Array<ArrayBuffer> {
+  /** Seals every chunk that is now known not to be the last, possibly none, and gives each. To be taken to its end. */
+  *update(plain: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
     const totalBytes = this.#restBytes + plain.byteLength;
     const chunkCount = totalBytes === 0 ? 0 : Math.ceil(totalBytes / CHUNK_BYTES) - 1;
-    const sealed = unfilled(chunkCount * SEALED_CHUNK_BYTES);
     let offset = 0;
     for (let chunk = 0; chunk < chunkCount; chunk += 1) {
-      const place = sealed.subarray(chunk * SEALED_CHUNK_BYTES, (chunk + 1) * SEALED_CHUNK_BYTES);
+      const place = this.#memory.room(SEALED_CHUNK_BYTES);
       if (this.#restBytes > 0) {
         offset += this.#keep(plain.subarray(offset, offset + CHUNK_BYTES - this.#restBytes));
         this.#seal(this.#rest, place);
@@ -78,17 +75,17 @@ export class PayloadSealer {
         this.#seal(plain.subarray(offset, offset + CHUNK_BYTES), place);
         offset += CHUNK_BYTES;
       }
+      yield place;
     }
     this.#keep(plain.subarray(offset));
-    return sealed;
   }
 
-  /** The last chunk. Nothing can be sealed after it. */
+  /** Seals the last chunk. Nothing can be sealed after it. */
   finish(): Uint8Array<ArrayBuffer> {
     this.#nonce.markLast();
-    const sealed = new Uint8Array(this.#restBytes + TAG_BYTES);
-    this.#seal(this.#rest.subarray(0, this.#restBytes), sealed);
-    return sealed;
+    const place = this.#memory.room(this.#restBytes + TAG_BYTES);
+    this.#seal(this.#rest.subarray(0, this.#restBytes), place);
+    return place;
   }
 
   #keep(plain: Uint8Array): number {

@@ -1,16 +1,19 @@
 /** Slots that keep two compressors and the sealer busy while the main thread fills another (measured). */
 const RING_SLOTS = 6;
 const RING_SLOTS_AT_LEAST = 2;
+/** What compressors, cipher and the tool's pipe need beside the frames, and what the allocator keeps of it (measured). */
+const WORKING_BYTES = 32 * 1024 * 1024;
 
 /**
  * The ring of shared frames and the one byte budget of a write. A slot is free again when its frame was sealed; it is
  * given out only while everything held (the ring, what its frames may compress to, the pack being filled, and finished
- * packs that are not stored yet) stays inside the budget. That is the back-pressure on the source.
+ * packs that are not stored yet, and what the threads work with) stays inside the budget. That is the back-pressure on the source.
  */
 export class FrameRing {
   readonly memory: readonly SharedArrayBuffer[];
   readonly #frameBytes: number;
   readonly #budgetBytes: number;
+  readonly #workingBytes: number;
   readonly #free: number[];
   #fillingBytes = 0;
   #finishedBytes = 0;
@@ -26,6 +29,7 @@ export class FrameRing {
     this.#free = this.memory.map((_, slot) => slot);
     this.#frameBytes = frameBytes;
     this.#budgetBytes = budgetBytes;
+    this.#workingBytes = Math.min(WORKING_BYTES, budgetBytes / 4);
     this.#onShort = onShort;
   }
 
@@ -76,7 +80,7 @@ export class FrameRing {
     // With nothing finished there is nothing to wait for: the pack being filled must be able to grow to its end.
     if (this.#finishedBytes === 0) return true;
     const busySlots = this.memory.length - this.#free.length + 1;
-    const heldBytes = (this.memory.length + busySlots) * this.#frameBytes + this.#fillingBytes + this.#finishedBytes;
+    const heldBytes = (this.memory.length + busySlots) * this.#frameBytes + this.#fillingBytes + this.#finishedBytes + this.#workingBytes;
     return heldBytes <= this.#budgetBytes;
   }
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Frame } from "../model/backup-index.ts";
 import { type AgeHeader, PAYLOAD_NONCE_BYTES, PayloadSealer, sealedPayloadBytes } from "./age-payload.ts";
+import type { PackMemory } from "./pack-memory.ts";
 
 export interface BuiltPack {
   readonly chunks: readonly Uint8Array<ArrayBuffer>[];
@@ -14,18 +15,21 @@ export interface BuiltPack {
 export class PackBuilder {
   readonly #hash = createHash("sha256");
   readonly #sealer: PayloadSealer;
-  readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
+  readonly #memory: PackMemory;
   readonly #frames: Frame[] = [];
   readonly #headBytes: number;
   #payloadBytes = 0;
   #plainBytes = 0;
 
-  constructor({ header, fileKey }: AgeHeader) {
+  constructor({ header, fileKey }: AgeHeader, memory: PackMemory) {
     const nonce = new Uint8Array(randomBytes(PAYLOAD_NONCE_BYTES));
-    this.#sealer = new PayloadSealer(fileKey, nonce);
+    this.#memory = memory;
+    this.#sealer = new PayloadSealer(fileKey, nonce, memory);
     this.#headBytes = header.byteLength + nonce.byteLength;
-    this.#store(header);
-    this.#store(nonce);
+    for (const bytes of [header, nonce]) {
+      memory.room(bytes.byteLength).set(bytes);
+      this.#hash.update(bytes);
+    }
   }
 
   /** Takes one zstd frame; its buffer is the caller's again afterwards. Gives the sealed bytes that this pack now holds in memory. */
@@ -33,7 +37,8 @@ export class PackBuilder {
     this.#frames.push({ ...plain, packOffset: this.#payloadBytes, frameBytes: frame.byteLength });
     this.#payloadBytes += frame.byteLength;
     this.#plainBytes += plain.plainBytes;
-    this.#store(this.#sealer.update(frame));
+    // Piece by piece, while the processor's cache still holds it.
+    for (const sealed of this.#sealer.update(frame)) this.#hash.update(sealed);
     return this.sizeBytes;
   }
 
@@ -44,19 +49,13 @@ export class PackBuilder {
 
   /** The finished pack. Nothing can be added after it. */
   finish(): BuiltPack {
-    this.#store(this.#sealer.finish());
+    this.#hash.update(this.#sealer.finish());
     return {
-      chunks: this.#chunks,
+      chunks: this.#memory.chunks(),
       frames: this.#frames,
       sizeBytes: this.sizeBytes,
       sha256: this.#hash.digest("hex"),
       plainBytes: this.#plainBytes,
     };
-  }
-
-  #store(bytes: Uint8Array<ArrayBuffer>): void {
-    if (bytes.byteLength === 0) return;
-    this.#hash.update(bytes);
-    this.#chunks.push(bytes);
   }
 }

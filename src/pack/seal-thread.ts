@@ -1,7 +1,11 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { AgeHeader } from "./age-payload.ts";
+import { type AgeHeader, SEALED_CHUNK_BYTES } from "./age-payload.ts";
 import { PackBuilder } from "./pack-builder.ts";
+import { BlockPool } from "./pack-memory.ts";
 import type { CompressedFrame, SealerOrder, SealerReport, SealerStart } from "./thread-messages.ts";
+
+/** About 4 MiB: 64 sealed chunks, and a header before the first. */
+const BLOCK_BYTES = 64 * SEALED_CHUNK_BYTES + 4_096;
 
 /**
  * Puts compressed frames back in order, cuts them into packs, encrypts and hashes. Like the compressors it lets errors
@@ -11,6 +15,7 @@ class Sealer {
   readonly #packBytes: number;
   readonly #report: (report: SealerReport, transfer: readonly ArrayBuffer[]) => void;
   readonly #headers: AgeHeader[] = [];
+  readonly #blocks = new BlockPool(BLOCK_BYTES);
   /** Frames that came before their turn, by number. */
   readonly #early = new Map<number, CompressedFrame>();
   #nextFrame = 0;
@@ -30,6 +35,10 @@ class Sealer {
   }
 
   takeOrder(order: SealerOrder): void {
+    if (order.kind === "blocks") {
+      this.#blocks.comeBack(order.blocks);
+      return;
+    }
     if (order.kind === "header") this.#headers.push(order);
     else this.#frameCount = order.frameCount;
     this.#goOn();
@@ -51,7 +60,7 @@ class Sealer {
   /** Null while no header is there; the next one that comes goes on. */
   #newPack(): PackBuilder | null {
     const header = this.#headers.shift();
-    return header === undefined ? null : new PackBuilder(header);
+    return header === undefined ? null : new PackBuilder(header, this.#blocks.packMemory());
   }
 
   #seal(pack: PackBuilder, { frame, plainBytes, slot }: CompressedFrame): void {

@@ -4,6 +4,7 @@ import { makeHeader } from "./age-header.ts";
 import type { OpenHeader, SealBytes } from "./contract.ts";
 import { openPart } from "./open-part.ts";
 import { PackBuilder } from "./pack-builder.ts";
+import { exactMemory } from "./pack-memory.ts";
 import { plainFrames } from "./plain-frames.ts";
 import { compressFrameOnPool } from "./zstd-frame.ts";
 
@@ -11,7 +12,7 @@ const FRAME_BYTES = 4 * 1024 * 1024;
 
 /** Seals a small document or log piece as one pack in memory, in the same form as every other pack. Throws RECIPIENT_INVALID. */
 export const sealBytes: SealBytes = async (plain, { name, recipients, compressionLevel }) => {
-  const builder = new PackBuilder(await makeHeader(recipients));
+  const builder = new PackBuilder(await makeHeader(recipients), exactMemory());
   let streamOffset = 0;
   do {
     const piece = plain.subarray(streamOffset, streamOffset + FRAME_BYTES);

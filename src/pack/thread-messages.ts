@@ -28,9 +28,10 @@ export interface SealerStart {
   readonly packBytes: number;
 }
 
-/** Main thread to sealer: a header made ahead, or how many frames there are in all. */
+/** Main thread to sealer: a header made ahead, the memory of packs that are stored (transferred), or how many frames there are in all. */
 export type SealerOrder =
   | { readonly kind: "header"; readonly header: Uint8Array<ArrayBuffer>; readonly fileKey: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "blocks"; readonly blocks: readonly ArrayBuffer[] }
   | { readonly kind: "end"; readonly frameCount: number };
 
 /** Sealer to main thread. The buffers of a pack's chunks are transferred. */

@@ -54,6 +54,12 @@ export class WriteThreads {
     this.#order({ kind: "header", header, fileKey });
   }
 
+  /** The memory of a stored pack goes back to the sealer, or at the end to the system. */
+  giveBack(blocks: readonly ArrayBuffer[]): void {
+    if (this.#isStopping) for (const block of blocks) block.transfer(0);
+    else this.#sealer.postMessage({ kind: "blocks", blocks } satisfies SealerOrder, blocks);
+  }
+
   end(frameCount: number): void {
     this.#order({ kind: "end", frameCount });
   }

@@ -140,7 +140,7 @@ class Writing {
     else if (report.kind === "ended") this.#ended.resolve(undefined);
     else {
       this.#ring.packFinished(report.sizeBytes);
-      this.#uploads.add(sealedPack(report));
+      this.#uploads.add(sealedPack(report, (blocks) => this.#threads.giveBack(blocks)));
       this.#makeHeader().catch((cause: unknown) => this.#fail(cause));
     }
   }
@@ -166,11 +166,12 @@ class Writing {
   }
 }
 
-function sealedPack(report: Extract<SealerReport, { kind: "pack" }>): SealedPack {
+function sealedPack(report: Extract<SealerReport, { kind: "pack" }>, onRelease: (blocks: ArrayBuffer[]) => void): SealedPack {
   const { number, chunks, frames, sizeBytes, sha256, plainBytes } = report;
   let isOurs = true;
   const release = (): void => {
-    if (isOurs) for (const chunk of chunks) giveBack(chunk);
+    if (isOurs) onRelease(chunks.map(({ buffer }) => buffer));
+    isOurs = false;
   };
   const letGo = (): void => {
     isOurs = false;
