@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdtemp, rm, truncate } from "node:fs/promises";
+import { mkdtemp, open as openFile, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -231,6 +231,20 @@ describe("a spool", () => {
     await truncate(join(root, "spool", packName(2)), 1_000_000);
     repository.open();
     await expect(way.drained()).rejects.toMatchObject({ code: "STREAM_DAMAGED", message: expect.stringContaining(packName(2)) as unknown });
+    expect(repository.objects.has(packName(2))).toBe(false);
+  });
+
+  test("does not store what its disk altered, though the repository no longer hashes what was proven", async () => {
+    const repository = new Repository();
+    const way = open(repository);
+    const early = hand(way, packs(3));
+    way.memoryShort(true);
+    await Promise.all(early);
+    const file = await openFile(join(root, "spool", packName(2)), "r+");
+    await file.write(Buffer.of(0, 0, 0, 0, 0, 0, 0, 0), 0, 8, 2_000_000);
+    await file.close();
+    repository.open();
+    await expect(way.drained()).rejects.toMatchObject({ code: "STREAM_DAMAGED", message: expect.stringContaining("SHA-256") as unknown });
     expect(repository.objects.has(packName(2))).toBe(false);
   });
 });

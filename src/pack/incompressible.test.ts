@@ -1,0 +1,32 @@
+import { randomBytes } from "node:crypto";
+import { zstdDecompressSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { halfRandom } from "../../test/fakes/packs.ts";
+import { isIncompressible, STORE_LEVEL } from "./incompressible.ts";
+import { compressFrame } from "./zstd-frame.ts";
+
+const MIB = 1024 * 1024;
+const text = (sizeBytes: number): Buffer => Buffer.alloc(sizeBytes, "the quick brown fox jumps over the lazy dog; ");
+
+describe("isIncompressible", () => {
+  it.each([
+    ["random bytes", randomBytes(4 * MIB), true],
+    ["text", text(4 * MIB), false],
+    ["rows of which half is random", halfRandom(4 * MIB), false],
+    ["text behind a random half", Buffer.concat([randomBytes(2 * MIB), text(2 * MIB)]), false],
+    ["text before a random half", Buffer.concat([text(2 * MIB), randomBytes(2 * MIB)]), false],
+    ["a small frame, where nothing is to be won", randomBytes(MIB / 4), false],
+  ])("of %s", (_what, plain, expected) => {
+    expect(isIncompressible(plain)).toBe(expected);
+  });
+
+  it("keeps the frame ordinary and hardly larger than it would be", () => {
+    const plain = randomBytes(MIB);
+    const stored = compressFrame(plain, STORE_LEVEL);
+    expect(zstdDecompressSync(stored).equals(plain)).toBe(true);
+    expect(stored.byteLength).toBeLessThan(1.001 * compressFrame(plain, 3).byteLength);
+    // The content checksum is there: a flipped bit is found.
+    stored[stored.byteLength >> 1]! ^= 1;
+    expect(() => zstdDecompressSync(stored)).toThrow(/checksum/i);
+  });
+});
