@@ -54,6 +54,19 @@ describe("the commit of a piece of log", () => {
     expect(await keysOf(world.storage, prefix())).toHaveLength(3);
   });
 
+  it("ends what failed before it: the next failure of shipping has the short pause of a first one", async () => {
+    const failed = { status: "failed", error: { code: "STORAGE_FAILED", message: "It failed.", hint: "Try.", details: {} } } as const;
+    const again = async (pauseMs: number): Promise<void> => {
+      await finishAttempt(world.ports, world.dispatcher, order, failed);
+      world.pass(pauseMs);
+      order = (await claim(world.dispatcher, { agent: "a" }))!;
+    };
+    for (const pauseMs of [5_000, 10_000, 20_000]) await again(pauseMs);
+    await commit({ startPosition: 0, endPosition: 100 });
+    await again(5_000);
+    expect(order).not.toBeNull();
+  });
+
   it("replaces tails by the segment that holds their bytes and keeps their arrivals", async () => {
     const first = await commit({ startPosition: 0, endPosition: 100 });
     world.pass(10_000);

@@ -1,5 +1,5 @@
 import type { AttemptRow } from "../catalog/attempts.ts";
-import { getJobRow } from "../catalog/jobs.ts";
+import { getJobRow, moveJob } from "../catalog/jobs.ts";
 import { inTransaction } from "../catalog/open-catalog.ts";
 import { countLogGrants, deleteLogGrants, deletePendingPiece, doomObjects, getPendingPiece, insertPendingPiece, listPendingPieces } from "../catalog/pieces-in-work.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
@@ -132,7 +132,10 @@ async function insertCommitted(ports: ControlPorts, db: CatalogDb, pending: { id
   await deletePendingPiece(db, pending.id);
   await deleteLogGrants(db, [pending.id]);
   const job = await db.selectFrom("attempt").innerJoin("job", "job.id", "attempt.jobId").select(["job.id", "job.instanceId"]).where("attempt.id", "=", pending.attemptId).executeTakeFirst();
-  if (job !== undefined) await clear(ports, db, { kind: "ship-failed", subject: jobSubject(job) });
+  if (job === undefined) return;
+  await clear(ports, db, { kind: "ship-failed", subject: jobSubject(job) });
+  // What failed before is over: the next failure is a first one again, with its short pause.
+  await moveJob(db, job.id, { from: ["running"], to: "running", patch: { attemptCount: 1 } });
 }
 
 /** The signed document goes first: without it the rest is no piece of log. */

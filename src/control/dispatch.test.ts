@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listFindings } from "../catalog/findings.ts";
 import { findJob, requestCancel, retryJob } from "../catalog/jobs.ts";
 import { claim, knockDueJobs, mayStart } from "./dispatch.ts";
+import { afterFailure } from "./end-attempt.ts";
 import { finishAttempt } from "./finish.ts";
 import { openWorld, store, submit, type World } from "./control.fixture.ts";
 import { reapExpired } from "./reaper.ts";
@@ -122,6 +123,36 @@ describe("dispatch", () => {
       expect(await take()).toBeNull();
     }
     expect(await listFindings(world.ports.catalog.db, { all: false })).toMatchObject([{ kind: "ship-failed" }]);
+  });
+
+  it("makes the log wait no longer after many deaths of its process, nor after the first failure that follows them", async () => {
+    await submit(world, { kind: "ship" });
+    const die = async (): Promise<void> => {
+      const order = (await take())!;
+      world.pass(61_000);
+      expect(await reapExpired(world.ports, world.dispatcher.leases, world.dispatcher.settings)).toEqual([order.attemptId]);
+      world.pass(5_000);
+    };
+    for (let death = 0; death < 7; death += 1) await die();
+    await finishAttempt(world.ports, world.dispatcher, (await take())!, failed("STORAGE_FAILED"));
+    // One failure is no alarm either, however often the process died before it.
+    expect(await listFindings(world.ports.catalog.db, { all: false })).toEqual([]);
+    world.pass(5_000);
+    expect(await take()).not.toBeNull();
+  });
+
+  it("gives work whose process dies each time no more than its attempts, and a restore one", async () => {
+    const { db } = world.ports.catalog;
+    const probe = await submit(world, { kind: "probe" });
+    for (let death = 0; death < 3; death += 1) {
+      expect((await findJob(db, probe.jobId)).state).toBe("due");
+      await take();
+      world.pass(61_000);
+      await reapExpired(world.ports, world.dispatcher.leases, world.dispatcher.settings);
+      world.pass(5_000);
+    }
+    expect(await findJob(db, probe.jobId)).toMatchObject({ state: "failed", error: { code: "LEASE_LOST" } });
+    expect(afterFailure({ kind: "restore", attemptCount: 1, cancelRequested: 0 }, true, 3)).toBe("failed");
   });
 
   it("ends a due job at once when it is cancelled and tells the agent of a running one", async () => {

@@ -1,5 +1,5 @@
 import { type AttemptRow, moveAttempt } from "../catalog/attempts.ts";
-import { getJobRow, type JobRow, moveJob } from "../catalog/jobs.ts";
+import { getJobRow, type JobPatch, type JobRow, moveJob } from "../catalog/jobs.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
 import { isoTime } from "../lib/clock.ts";
 import { type ErrorRecord, fromErrorRecord } from "../lib/errors.ts";
@@ -53,14 +53,21 @@ export async function failAttempt(
   // A lost attempt says nothing about the work itself.
   const mayHelp = end.to === "lost" || fromErrorRecord(end.error).row.retry;
   const to = afterFailure(job, mayHelp, end.settings.maxAttempts);
-  // Nor does a process that died for the seventh time make the log wait five minutes.
-  const pauseMs = end.to === "lost" ? FIRST_PAUSE_MS : retryPauseMs(job.attemptCount);
-  const patch = to === "due" ? { notBeforeMs: nowMs + pauseMs, error } : { endedAt: isoTime(nowMs), error };
+  const patch = to === "due" ? { ...nextTry(job, end.to, nowMs), error } : { endedAt: isoTime(nowMs), error };
   await moveJob(db, job.id, { from: ["running"], to, patch });
   ports.log.warn({ jobId: job.id, attemptId: attempt.id, kind: job.kind, job: to, code: end.error.code }, end.error.message);
   // Shipping that must be tried again and again is behind already.
   if (to === "failed" || (to === "due" && job.kind === "ship" && job.attemptCount >= end.settings.maxAttempts)) await raiseFailure(ports, db, job, end.error);
   return to;
+}
+
+/**
+ * Nor does a process that died for the seventh time make the log wait five minutes. Shipping, which is tried for ever,
+ * does not even count its deaths: the failure after them is the first.
+ */
+function nextTry({ kind, attemptCount }: Pick<JobRow, "kind" | "attemptCount">, to: "failed" | "lost", nowMs: number): JobPatch {
+  if (to === "failed") return { notBeforeMs: nowMs + retryPauseMs(attemptCount) };
+  return { notBeforeMs: nowMs + FIRST_PAUSE_MS, ...(kind === "ship" ? { attemptCount: Math.max(attemptCount - 1, 0) } : {}) };
 }
 
 async function raiseFailure(ports: Ports, db: CatalogDb, job: JobRow, error: ErrorRecord): Promise<void> {
