@@ -1,6 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describeUnless } from "../../../test/skip.ts";
 import { checkFault } from "./check-tables.ts";
-import { requireJoined } from "./replay.ts";
+import { linkOrCopy, requireJoined } from "./replay.ts";
 
 const place = (file: string, position: number): { file: string; position: number } => ({ file, position });
 const FILES = ["/l/b.000008", "/l/b.000009", "/l/b.000010"];
@@ -42,5 +46,35 @@ describe("an answer of CHECK TABLE", () => {
     expect(checkFault([row("error", "Corrupt"), row("status", "OK")])).toBe("Corrupt; OK");
     expect(checkFault([row("Warning", "Index PRIMARY is corrupted"), row("status", "Corrupt")])).toContain("PRIMARY");
     expect(checkFault([])).toBe("CHECK TABLE gave no answer");
+  });
+});
+
+const MEMORY = "/dev/shm";
+const hasTwoFileSystems = (await stat(MEMORY).catch(() => null))?.dev !== (await stat(tmpdir())).dev;
+
+describeUnless(hasTwoFileSystems ? undefined : "there is no second file system here", "a log file that is handed to a server", () => {
+  let near: string;
+  let far: string;
+  beforeEach(async () => {
+    near = await mkdtemp(join(tmpdir(), "hf-rep-"));
+    far = await mkdtemp(join(MEMORY, "hf-rep-"));
+    await writeFile(join(near, "log"), "events");
+  });
+  afterEach(async () => {
+    for (const dir of [near, far]) await rm(dir, { recursive: true, force: true });
+  });
+
+  it("is linked on its own file system and copied to another one", async () => {
+    for (const dir of [near, far]) await linkOrCopy(join(near, "log"), join(dir, "relay"));
+    expect((await stat(join(near, "relay"))).ino).toBe((await stat(join(near, "log"))).ino);
+    expect(await readFile(join(far, "relay"), "utf8")).toBe("events");
+  });
+
+  it("is refused where the name is taken, on either", async () => {
+    for (const dir of [near, far]) {
+      await writeFile(join(dir, "relay"), "other");
+      await expect(linkOrCopy(join(near, "log"), join(dir, "relay"))).rejects.toMatchObject({ code: "EEXIST" });
+      expect(await readFile(join(dir, "relay"), "utf8")).toBe("other");
+    }
   });
 });

@@ -115,7 +115,8 @@ async function layRelayLogs({ logFiles, relayDir, runAs }: ReplayRequest): Promi
   return relayName(paths.length);
 }
 
-async function linkOrCopy(from: string, to: string): Promise<void> {
+/** A second name for a file, which costs nothing; a copy where there can be none: on another file system (EXDEV), or where the kernel forbids it (EPERM). */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {

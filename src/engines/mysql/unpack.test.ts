@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { HoldfastError } from "../../lib/errors.ts";
 import { silentLog } from "../../lib/log.ts";
 import type { EngineContext } from "../engine.ts";
 import { unpack } from "./unpack.ts";
@@ -78,4 +79,20 @@ it("leaves no file open when a stream breaks off", async () => {
   );
   await expect(unpack(context, breaks, join(dir, "d"), NEVER)).rejects.toMatchObject({ code: "STREAM_DAMAGED" });
   expect((await readdir("/proc/self/fd")).length).toBeLessThanOrEqual(before);
+});
+
+it.each([
+  ["its object is damaged", new HoldfastError("OBJECT_DAMAGED", "000000.zst.age is damaged."), "OBJECT_DAMAGED"],
+  ["its key is missing", new HoldfastError("KEY_MISSING", "No identity opens it."), "KEY_MISSING"],
+  ["the machine has no more file handles", Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" }), "STORAGE_FAILED"],
+  ["a thread of ours died", new HoldfastError("INTERNAL", "The opener thread failed."), "INTERNAL"],
+])("does not call a stream damaged that ends because %s", async (_why, error, code) => {
+  const breaks = Readable.from(
+    (function* () {
+      yield payload("a", Buffer.from("1"));
+      throw error;
+    })(),
+    { objectMode: false },
+  );
+  await expect(unpack(context, breaks, join(dir, "d"), NEVER)).rejects.toMatchObject({ code });
 });

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { HoldfastError } from "../../lib/errors.ts";
+import { asHoldfastError, HoldfastError } from "../../lib/errors.ts";
 import type { EngineContext } from "../engine.ts";
 import { requireReachable } from "./ownership.ts";
 import { streamDamaged } from "./unpack-errors.ts";
@@ -8,9 +8,10 @@ import { Unpacker } from "./unpacker.ts";
 
 /**
  * Extracts one backup's plain stream into an empty directory, as `mbstream -x` does, and gives the files to the account of
- * the sandboxes. Writing the files ourselves, on a thread, spares two copies and a process; every checksum of the stream is checked, and
- * a stream that ends between two files is refused too. Throws TARGET_NOT_EMPTY, STREAM_DAMAGED when the stream fails or is
- * not whole, STORAGE_FULL or STORAGE_FAILED when the directory cannot take it, or the signal's reason.
+ * the sandboxes. Writing the files ourselves, on a thread, spares two copies and a process; every checksum of the stream is
+ * checked, and a stream that ends between two files is refused too. Throws TARGET_NOT_EMPTY, the stream's own error when it
+ * has one, STREAM_DAMAGED when it breaks off without one or is not whole, STORAGE_FULL or STORAGE_FAILED when the directory
+ * cannot take it, or the signal's reason.
  */
 export async function unpack(context: EngineContext, stream: Readable, dir: string, signal: AbortSignal): Promise<void> {
   // A stream that fails while the directory is made ready must not end the process; the loop below meets it.
@@ -32,9 +33,15 @@ export async function unpack(context: EngineContext, stream: Readable, dir: stri
   } catch (error) {
     stream.destroy();
     signal.throwIfAborted();
-    throw stream.errored === error ? streamDamaged(error) : error;
+    throw stream.errored === error ? asStreamError(error) : error;
   } finally {
     signal.removeEventListener("abort", onAbort);
     await unpacker.stop();
   }
+}
+
+/** What fetched and opened the stream knows best what went wrong: a machine out of file handles says nothing about the backup. */
+function asStreamError(error: unknown): HoldfastError {
+  const known = asHoldfastError(error);
+  return known.code === "INTERNAL" && known !== error ? streamDamaged(error) : known;
 }
