@@ -55,5 +55,6 @@ export function jobPorts(world: JobWorld): JobPorts {
     reportPiece: () => Promise.reject(new Error("no log is shipped here")),
     reportRead: () => Promise.reject(new Error("nothing is checked here")),
     progress: () => undefined,
+    onEnd: () => undefined,
   };
 }

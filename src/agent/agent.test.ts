@@ -255,4 +255,28 @@ describe("shutdown and start", () => {
     start(() => Promise.resolve(done));
     await expect.poll(() => readdir(join(root, "s"))).toEqual([]);
   });
+
+  test("a job is told whether its result was taken: not when it failed, and not when the work was given away", async () => {
+    const told: boolean[] = [];
+    const run = (then: () => Report) => (ports: JobPorts): Promise<Report> => {
+      ports.onEnd((isTaken) => told.push(isTaken));
+      return Promise.resolve().then(then);
+    };
+    const jobs = [
+      run(() => done),
+      run(() => {
+        throw new Error("no");
+      }),
+    ];
+    start((ports) => (jobs.shift() ?? run(() => done))(ports));
+    for (const expected of [[true], [true, false]]) {
+      server.due.push(orderOf(probeWork));
+      await expect.poll(() => told).toEqual(expected);
+    }
+    server.finish = () => {
+      throw new HoldfastError("LEASE_LOST", "It was given away.");
+    };
+    server.due.push(orderOf(probeWork));
+    await expect.poll(() => told).toEqual([true, false, false]);
+  });
 });

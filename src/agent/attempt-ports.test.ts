@@ -25,6 +25,7 @@ function portsOn(gate: ObjectGate, server = new FakeServer(), signal = new Abort
     buffers: { bufferBytes: 1, spoolBytes: 0, spoolDir: "/nowhere/spool" },
     signal,
     onProgress: () => undefined,
+    onEnd: () => undefined,
     storageRetries: { tries: 4, firstPauseMs: 1, maxPauseMs: 2 },
   });
 }
@@ -92,7 +93,7 @@ test("waiting for the next try ends when the job is stopped", async () => {
 
 function attemptPortsSlow(gate: ObjectGate, signal: AbortSignal): JobPorts {
   const server = new FakeServer();
-  return attemptPorts({ order: orderOf(probeWork), engine: engineStandIn, client: server.client, gate, clock: new ManualClock(), log: silentLog, newId: idFactory(), sandboxUser: undefined, scratchDir: "/nowhere", buffers: { bufferBytes: 1, spoolBytes: 0, spoolDir: "/nowhere/spool" }, signal, onProgress: () => undefined });
+  return attemptPorts({ order: orderOf(probeWork), engine: engineStandIn, client: server.client, gate, clock: new ManualClock(), log: silentLog, newId: idFactory(), sandboxUser: undefined, scratchDir: "/nowhere", buffers: { bufferBytes: 1, spoolBytes: 0, spoolDir: "/nowhere/spool" }, signal, onProgress: () => undefined, onEnd: () => undefined });
 }
 
 test("one read grant serves header and body, and a refused one is asked for again", async () => {

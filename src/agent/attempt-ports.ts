@@ -34,6 +34,7 @@ export interface AttemptWorld {
   readonly uploadPace?: Pace | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
+  readonly onEnd: JobPorts["onEnd"];
   /** Replaces the pauses between tries; for tests. */
   readonly storageRetries?: Omit<RetryOptions, "signal">;
 }
@@ -56,6 +57,7 @@ export function attemptPorts(world: AttemptWorld): JobPorts {
     clock: world.clock,
     newId: world.newId,
     progress: world.onProgress,
+    onEnd: world.onEnd,
     put: (object, ended) => putObject(ended === undefined ? world : { ...world, signal: AbortSignal.any([signal, ended]) }, object),
     get: (key, range) => retrying(world, `read ${key}`, () => grants.use(key, (grant) => world.gate.get(grant, range, signal))),
     openHeader: (key, header) => retrying(world, `open ${key}`, () => grants.use(key, (grant) => openHeader(world, grant, header))),

@@ -51,6 +51,9 @@ export async function runAttempt(settings: AttemptSettings, order: Order, at: { 
   const lease = keepLease({ order, client: settings.client, clock: settings.clock, log, claimedAtMs: at.claimedAtMs, latestProgress: () => progress });
   const signal = AbortSignal.any([lease.signal, at.stop]);
   let space: Space | undefined;
+  let isTaken = false;
+  const settlements: ((isTaken: boolean) => void)[] = [];
+  const onEnd = (settle: (isTaken: boolean) => void): void => void settlements.push(settle);
   try {
     log.info({}, "attempt begins");
     const outcome = await work(signal, order, log, async () => {
@@ -61,13 +64,14 @@ export async function runAttempt(settings: AttemptSettings, order: Order, at: { 
       };
       // A cancel may have come while the directories were made; work that has not begun need not be stopped.
       signal.throwIfAborted();
-      return settings.runJob(attemptPorts({ ...settings, ...space, order, engine, log, signal, onProgress }));
+      return settings.runJob(attemptPorts({ ...settings, ...space, order, engine, log, signal, onProgress, onEnd }));
     });
-    await deliver({ settings, order, lease, log, giveUp: at.giveUp }, outcome);
+    isTaken = await deliver({ settings, order, lease, log, giveUp: at.giveUp }, outcome);
   } catch (error) {
     log.error({ err: error }, "attempt ended without an outcome");
   } finally {
     lease.stop();
+    for (const settle of settlements) settle(isTaken);
     await space?.remove().catch((error: unknown) => {
       log.error({ err: error, path: space?.scratchDir }, "the directories of an attempt could not be removed");
     });
@@ -107,9 +111,12 @@ interface Delivery {
   readonly giveUp: AbortSignal;
 }
 
-/** Tells the server how it ended, again and again until it answers. A lost lease has nothing to tell: the work is another's. */
-async function deliver({ settings, order, lease, log, giveUp }: Delivery, outcome: Outcome): Promise<void> {
-  if (isHoldfastError(lease.signal.reason, "LEASE_LOST")) return;
+/**
+ * Tells the server how it ended, again and again until it answers. A lost lease has nothing to tell: the work is
+ * another's. True when the work was done and the server has taken it.
+ */
+async function deliver({ settings, order, lease, log, giveUp }: Delivery, outcome: Outcome): Promise<boolean> {
+  if (isHoldfastError(lease.signal.reason, "LEASE_LOST")) return false;
   lease.workEnded();
   const { attemptId, fencingToken } = order;
   const options: RetryOptions = {
@@ -122,8 +129,10 @@ async function deliver({ settings, order, lease, log, giveUp }: Delivery, outcom
   try {
     const { state } = await retry(() => settings.client.call(api.agent.finish, { attemptId, fencingToken, outcome }, giveUp), options);
     log.info({ status: outcome.status, state }, "attempt ended");
+    return outcome.status === "done" && state === "succeeded";
   } catch (error) {
     if (!isHoldfastError(error, "LEASE_LOST")) throw error;
     log.warn({ status: outcome.status, err: error }, "the server had given the work away");
+    return false;
   }
 }

@@ -84,6 +84,15 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
+/** A server on restored data that may be kept. */
+export interface ServedServer {
+  readonly socket: string;
+  readonly pid: number;
+  readonly user: string;
+  /** Lets it live on after this process, or ends it. Until then it dies with this process: nobody would know of it. */
+  readonly settle: (isKept: boolean) => void;
+}
+
 export interface Unpacked {
   /** Directory that holds the extracted stream. */
   readonly dir: string;
@@ -131,8 +140,8 @@ export interface Engine {
    * result: the caller then restores the whole. An engine without it always restores the whole.
    */
   startTableSandbox?(context: EngineContext, request: TableRequest, signal: AbortSignal): Promise<Sandbox>;
-  /** Starts a server on a restored directory and leaves it running after this process has ended; reachable by a socket in the directory only. */
-  serve(context: EngineContext, dataDir: string, signal: AbortSignal): Promise<{ socket: string; pid: number; user: string }>;
+  /** Starts a server on a restored directory, to be left running after this process has ended; reachable by a socket in the directory only. */
+  serve(context: EngineContext, dataDir: string, signal: AbortSignal): Promise<ServedServer>;
   /** Loads an SQL file into another server, given in this engine's connection form; the schema is made when it is missing. */
   loadSql(context: EngineContext, target: { connection: unknown; schema: string }, sqlPath: string, signal: AbortSignal): Promise<void>;
   /** Versions of the tools this engine would use, by name, and notes on what is missing or does not match. */

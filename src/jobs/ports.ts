@@ -40,6 +40,8 @@ export interface JobPorts {
   reportRead(objects: readonly ReadObject[]): Promise<void>;
   /** A fresh id given by the server side; for names of log pieces. */
   newId(): string;
+  /** Calls back once the attempt has ended: true when the server has taken its result as the job's, false when it came to nothing. */
+  onEnd(settle: (isTaken: boolean) => void): void;
   /** Shown to people; cheap, call often. */
   progress(progress: Progress): void;
 }

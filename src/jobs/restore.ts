@@ -65,8 +65,15 @@ async function restoreDirectory(
   } finally {
     for (const dir of incrementals) await rm(dir, { recursive: true, force: true });
   }
-  const server = target.start ? await phases.run("serve", 0, () => ports.engine.serve(engineContext(ports), target.path, ports.signal)) : null;
+  const server = target.start ? await phases.run("serve", 0, () => serve(ports, target.path)) : null;
   return { targetPath: target.path, server, notes: [] };
+}
+
+/** A server that stays, unless this attempt comes to nothing: nobody would know of it. */
+async function serve(ports: JobPorts, path: string): Promise<Restored["server"]> {
+  const { socket, pid, user, settle } = await ports.engine.serve(engineContext(ports), path, ports.signal);
+  ports.onEnd(settle);
+  return { socket, pid, user };
 }
 
 /** Fetch, unpack, prepare and replay into a data directory; afterwards no server runs on it. */

@@ -38,7 +38,8 @@ export function openWay(ports: JobPorts, order: BackupOrder, source: BackupSourc
     if (hasEnded && spool.isEmpty) return;
     meter.update(hasEnded ? "storing" : source.phase(), readBytes, spool.storedBytes, { spoolBytes: spool.diskBytes });
   };
-  const spool: Spool = new Spool({ dir: spoolDir, limitBytes: spoolBytes, upload: (pack, signal) => ports.put(pack, signal), exhausted, signal: ports.signal, onStored: tell });
+  const onFirstSpill = (): void => ports.log.info({ spoolDir, storedBytes: spool.storedBytes, readBytes }, "packs go to the spool on disk");
+  const spool: Spool = new Spool({ dir: spoolDir, limitBytes: spoolBytes, upload: (pack, signal) => ports.put(pack, signal), exhausted, signal: ports.signal, onStored: tell, onFirstSpill });
   const timer = setInterval(tell, PROGRESS_EVERY_MS);
   return {
     write: async () => {

@@ -19,6 +19,8 @@ export interface SpoolOptions {
   /** Left free on the disk, where the catalog may lie too. Default 256 MiB. */
   readonly diskReserveBytes?: number;
   readonly onStored?: () => void;
+  /** Told once, when the first pack goes to disk. */
+  readonly onFirstSpill?: () => void;
 }
 
 /** As many as `writePacks` would run by itself. */
@@ -166,6 +168,7 @@ export class Spool {
     const { pack } = held;
     this.#spillsRunning += 1;
     try {
+      if (this.#dir === undefined) this.#options.onFirstSpill?.();
       await (this.#dir ??= mkdir(dir, { recursive: true, mode: 0o700 }));
       const { bavail, bsize } = await statfs(dir);
       if (bavail * bsize < pack.sizeBytes + (this.#options.diskReserveBytes ?? DISK_RESERVE_BYTES)) throw this.#options.exhausted(true);

@@ -65,7 +65,7 @@ export class FakeServer {
       case "agent.finish":
         this.finish();
         this.finished.push({ attemptId: input["attemptId"] as string, outcome: input["outcome"] as Outcome });
-        return { state: "committed" };
+        return { state: (input["outcome"] as Outcome).status === "done" ? "succeeded" : "failed" };
       case "agent.grantPut":
         return { grants: (input["objects"] as { name: string; sizeBytes: number; sha256: string }[]).map((object) => this.grant("put", object.name, object)) };
       case "agent.grantGet":

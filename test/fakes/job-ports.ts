@@ -56,6 +56,7 @@ export class EmptyBackups {
       openHeader: (name, header) => this.#key.openHeader(name, header),
       reportPiece: () => Promise.resolve(),
       progress: () => undefined,
+      onEnd: () => undefined,
     };
   }
 }
