@@ -3,12 +3,14 @@ import { stat } from "node:fs/promises";
 import { delay } from "../../src/lib/clock.ts";
 import type { DiskName, Ground } from "./ground.ts";
 import type { FaultPlan } from "./plan.ts";
-import { awaitChild, signalTo } from "./processes.ts";
+import { awaitProcess, type Process, signalTo } from "./processes.ts";
 import type { ProcessName } from "./states.ts";
 
 const AWAIT_TOOL_MS = 4_000;
 /** What `holdfast` has open already stays open; anything more fails. */
 const FEW_FILES = 8;
+/** Where a server that a restore leaves running has its own files. */
+const SERVED_PLACE = "/.holdfast-serve/";
 
 /** Makes one fault and, when its time is over, takes it back. False when its process never came. */
 export async function makeFault(ground: Ground, plan: FaultPlan): Promise<boolean> {
@@ -23,16 +25,25 @@ export async function makeFault(ground: Ground, plan: FaultPlan): Promise<boolea
   return limited(pid, limit, plan.lastsMs);
 }
 
-const CHILD_NAMES: Readonly<Record<Exclude<ProcessName, "holdfast" | "source">, string>> = {
-  "mariadb-backup": "mariadb-backup",
-  "mariadb-binlog": "mariadb-binlog",
-  sandbox: "mariadbd",
+type Child = Exclude<ProcessName, "holdfast" | "source" | "other server">;
+
+/** How a process is told from the others that Holdfast has started. */
+const isChild: Readonly<Record<Child, (process: Process, up: number) => boolean>> = {
+  "mariadb-backup": ({ name, parent }, up) => name === "mariadb-backup" && parent === up,
+  "mariadb-binlog": ({ name, parent }, up) => name === "mariadb-binlog" && parent === up,
+  "mariadb-dump": ({ name, parent }, up) => name === "mariadb-dump" && parent === up,
+  mariadb: ({ name, parent }, up) => name === "mariadb" && parent === up,
+  sandbox: ({ name, parent, command }, up) => name === "mariadbd" && parent === up && !command.includes(SERVED_PLACE),
+  // It is made to outlive Holdfast, so that its parent says nothing.
+  served: ({ name, command }) => name === "mariadbd" && command.includes(SERVED_PLACE),
 };
 
 async function pidOf(ground: Ground, name: ProcessName): Promise<number | null> {
   if (name === "holdfast") return ground.up().isRunning() ? ground.up().pid : null;
   if (name === "source") return ground.mariadb.pid;
-  return awaitChild(() => ground.up().pid, CHILD_NAMES[name], AWAIT_TOOL_MS);
+  if (name === "other server") return (await ground.otherServer()).pid;
+  const isIt = isChild[name];
+  return awaitProcess((process) => isIt(process, ground.up().pid) && (name !== "served" || process.command.includes(`${ground.rootDir}/`)), AWAIT_TOOL_MS);
 }
 
 async function kill(ground: Ground, plan: FaultPlan, pid: number): Promise<boolean> {
@@ -40,10 +51,11 @@ async function kill(ground: Ground, plan: FaultPlan, pid: number): Promise<boole
     await ground.up().kill9();
     return true;
   }
-  if (plan.process !== "source") return signalTo(pid, "SIGKILL");
-  await ground.mariadb.kill9();
+  if (plan.process !== "source" && plan.process !== "other server") return signalTo(pid, "SIGKILL");
+  const server = plan.process === "source" ? ground.mariadb : await ground.otherServer();
+  await server.kill9();
   await delay(plan.lastsMs);
-  await ground.restartSource();
+  await server.restart();
   return true;
 }
 

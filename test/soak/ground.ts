@@ -4,7 +4,7 @@ import { type Connection, createConnection, type RowDataPacket } from "mysql2/pr
 import { sandboxAccount } from "../../src/engines/mysql/server-process.ts";
 import { generateKeyPair, writeIdentityFile } from "../../src/keys/identities.ts";
 import { delay, systemClock } from "../../src/lib/clock.ts";
-import { type HoldfastProcess, startHoldfastProcess } from "../fixtures/holdfast-process.ts";
+import { type HoldfastPlace, type HoldfastProcess, startHoldfastProcess } from "../fixtures/holdfast-process.ts";
 import { type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
 import { tempDir } from "../fixtures/temp.ts";
 import { type Disk, mountDisk } from "./disk.ts";
@@ -12,6 +12,11 @@ import { Witness } from "./witness.ts";
 
 export type DiskName = "repository" | "state" | "target";
 const DISK_MIB: Readonly<Record<DiskName, number>> = { repository: 2_048, state: 1_024, target: 2_048 };
+
+export type Pace = "full" | "slow";
+/** What a configuration has besides, for each pace. Slow: 32 MiB of packs are soon full, and what comes then goes to the spool. */
+const PACES: Readonly<Record<Pace, string>> = { full: "", slow: "agent: { bufferBytes: 32MiB, uploadBytesPerS: 8MiB }\n" };
+const BALLAST_BYTES = 56 * 1024 ** 2;
 
 /** A real database server with a writer, a real `holdfast up`, and three disks that can be full. */
 export interface Ground {
@@ -28,8 +33,10 @@ export interface Ground {
   up(): HoldfastProcess;
   /** Starts `holdfast up` unless it runs. True when it had to. */
   ensureUp(): Promise<boolean>;
-  /** Starts the database server again after it was killed. */
-  restartSource(): Promise<void>;
+  /** Lets the repository take less than the tool gives, with a source that has enough to give; restarts Holdfast when that changes. */
+  setPace(pace: Pace): Promise<void>;
+  /** A server that tables can be loaded into; started when it is first asked for. */
+  otherServer(): Promise<Mariadb>;
   connect(): Promise<Connection>;
   logPosition(): Promise<{ file: string; position: number }>;
   /** The server's own binary log files, in order. */
@@ -50,7 +57,9 @@ export async function makeGround(random: () => number): Promise<Ground> {
   const dailyKeyPath = join(root.path, "daily.key");
   const recipients = [await newKey(dailyKeyPath), await newKey(join(root.path, "escrow.key"))];
   const yaml = configuration({ rootDir: root.path, repositoryPath, dailyKeyPath, recipients, socket: mariadb.socket });
-  const place = { configPath, yaml, rootDir: root.path, repositoryPath, signal: controller.signal };
+  let pace: Pace = "full";
+  let other: Promise<Mariadb> | undefined;
+  const place = (): HoldfastPlace => ({ configPath, yaml: `${yaml}${PACES[pace]}`, rootDir: root.path, repositoryPath, signal: controller.signal });
   const connections: Connection[] = [];
   const connect = async (): Promise<Connection> => {
     const connection = await createConnection({ socketPath: mariadb.socket, user: "root", charset: "utf8mb4" });
@@ -58,34 +67,55 @@ export async function makeGround(random: () => number): Promise<Ground> {
     connections.push(connection);
     return connection;
   };
-  let up = await startHoldfastProcess(place);
+  let up: HoldfastProcess | undefined;
+  const running = (): HoldfastProcess => {
+    if (up === undefined) throw new Error("Holdfast was never started");
+    return up;
+  };
+  let removing: Promise<void> | undefined;
+  const remove = async (): Promise<void> => {
+    controller.abort();
+    for (const connection of connections) connection.destroy();
+    if (up?.isRunning() === true) await up.kill9();
+    await mariadb.stop();
+    await (await other)?.stop();
+    // Tools of a process that was just killed may still let go of their files.
+    await delay(200);
+    for (const disk of Object.values(disks)) disk.remove();
+    await root.remove();
+  };
   const witness = new Witness(connect, random);
-  await witness.begin();
-  return {
+  const ground: Ground = {
     rootDir: root.path, repositoryPath, targetPath, dailyKeyPath, mariadb, disks, connect, witness,
     statePath: disks.state.path,
     logPath: join(disks.state.path, "holdfast.log"),
     signal: controller.signal,
-    up: () => up,
+    up: running,
     ensureUp: async () => {
-      if (up.isRunning()) return false;
-      up = await startHoldfastProcess(place);
+      if (up?.isRunning() === true) return false;
+      up = await startHoldfastProcess(place());
       return true;
     },
-    restartSource: () => mariadb.restart(),
-    logPosition: async () => positionOf(await connect()),
-    binlogFiles: async () => (await readdir(mariadb.binlogDir)).filter((name) => /\.\d+$/.test(name)).toSorted().map((name) => join(mariadb.binlogDir, name)),
-    remove: async () => {
-      controller.abort();
-      for (const connection of connections) connection.destroy();
-      if (up.isRunning()) await up.kill9();
-      await mariadb.stop();
-      // Tools of a process that was just killed may still let go of their files.
-      await delay(200);
-      for (const disk of Object.values(disks)) disk.remove();
-      await root.remove();
+    setPace: async (wanted) => {
+      if (wanted === pace) return;
+      pace = wanted;
+      if (running().isRunning()) await running().stop();
+      up = await startHoldfastProcess(place());
+      await witness.setBallast(wanted === "slow" ? BALLAST_BYTES : 0);
     },
+    otherServer: () => (other ??= startMariadb({ binlog: false })),
+    logPosition: () => positionOf(connect),
+    binlogFiles: async () => (await readdir(mariadb.binlogDir)).filter((name) => /\.\d+$/.test(name)).toSorted().map((name) => join(mariadb.binlogDir, name)),
+    remove: () => (removing ??= remove()),
   };
+  try {
+    await ground.ensureUp();
+    await witness.begin();
+    return ground;
+  } catch (error) {
+    await ground.remove();
+    throw error;
+  }
 }
 
 async function mountDisks(rootDir: string): Promise<Record<DiskName, Disk>> {
@@ -100,9 +130,14 @@ async function newKey(path: string): Promise<string> {
   return pair.recipient;
 }
 
-async function positionOf(connection: Connection): Promise<{ file: string; position: number }> {
-  const [status] = await connection.query<RowDataPacket[]>("SHOW MASTER STATUS");
-  return { file: String(status[0]?.["File"]), position: Number(status[0]?.["Position"]) };
+async function positionOf(connect: () => Promise<Connection>): Promise<{ file: string; position: number }> {
+  const connection = await connect();
+  try {
+    const [status] = await connection.query<RowDataPacket[]>("SHOW MASTER STATUS");
+    return { file: String(status[0]?.["File"]), position: Number(status[0]?.["Position"]) };
+  } finally {
+    connection.destroy();
+  }
 }
 
 function configuration(at: { rootDir: string; repositoryPath: string; dailyKeyPath: string; recipients: readonly string[]; socket: string }): string {

@@ -1,6 +1,8 @@
 /**
  * Random faults in the real processes, until the time is over; ends with what was done and what was violated.
- * `main.ts --minutes N [--seed S] [--only R]`: the same seed plans the same rounds, and `--only` runs one of them alone.
+ * `main.ts --minutes N [--seed S] [--only R] [--fault WORDS]`: the same seed plans the same rounds, and `--only` runs one of
+ * them alone. With `--fault` each round makes one of the faults whose name contains the words, such as
+ * `backup, stream: kill mariadb-backup`, `slow backup` or `fill repository`; with `--minutes 0` there is one round.
  */
 import { copyFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,9 +10,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Ground, makeGround } from "./ground.ts";
 import { Invariants, type Violation } from "./invariants.ts";
-import { describeFault, planRound } from "./plan.ts";
+import { describeFault, faultsNamed, planRound } from "./plan.ts";
 import { seededRandom } from "./random.ts";
 import { type FaultResult, runRound, takeBackup } from "./round.ts";
+import { STATES } from "./states.ts";
+import { tableOf } from "./table.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -20,17 +24,29 @@ interface Tally {
   rounds: number;
 }
 
-function options(): { minutes: number; seed: number; only: number | null } {
-  const { values } = parseArgs({ options: { minutes: { type: "string", default: "5" }, seed: { type: "string" }, only: { type: "string" } } });
+type Among = Parameters<typeof planRound>[2];
+
+interface Options {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly only: number | null;
+  readonly among: Among;
+}
+
+function options(): Options {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({ options: { minutes: { ...text, default: "5" }, seed: text, only: text, fault: text } });
   const minutes = Number(values.minutes);
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
   const only = values.only === undefined ? null : Number(values.only);
   if (![minutes, seed, only ?? 0].every(Number.isFinite)) throw new RangeError("--minutes, --seed and --only take numbers");
-  return { minutes, seed, only };
+  const among = values.fault === undefined ? undefined : faultsNamed(values.fault);
+  if (among?.length === 0) throw new RangeError(`--fault: no fault has "${String(values.fault)}" in its name`);
+  return { minutes, seed, only, among };
 }
 
-async function oneRound(ground: Ground, invariants: Invariants, tally: Tally, at: { seed: number; round: number }): Promise<void> {
-  const plan = planRound(at.seed, at.round);
+async function oneRound(ground: Ground, invariants: Invariants, tally: Tally, at: { seed: number; round: number; among: Among }): Promise<void> {
+  const plan = planRound(at.seed, at.round, at.among);
   const { faults, violations } = await runRound(ground, invariants, plan);
   tally.rounds += 1;
   tally.faults.push(...faults);
@@ -49,34 +65,34 @@ async function say(ground: Ground, tally: Tally, at: { seed: number; round: numb
   print(`  again: npm run test:soak -- --seed ${String(at.seed)} --only ${String(at.round)}; the log so far is ${kept}`);
 }
 
-function printTable(title: string, keys: readonly string[]): void {
-  const counts = new Map<string, number>();
-  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
-  print(`\n${title}`);
-  for (const [key, count] of [...counts].toSorted(([a], [b]) => a.localeCompare(b))) print(`  ${String(count).padStart(4)}  ${key}`);
-}
+const stateOf = ({ plan }: FaultResult): string => `${plan.state.scenario}: ${plan.state.name}`;
 
 function summary(tally: Tally, seed: number, startMs: number): void {
   const made = tally.faults.filter(({ wasMade }) => wasMade);
-  printTable("faults by state", made.map(({ plan }) => `${plan.state.scenario}: ${plan.state.name}`));
-  printTable("faults by process", made.map(({ plan }) => `${plan.process}: ${plan.fault}`));
-  printTable("how the jobs ended that met a fault", made.map(({ ended }) => ended));
+  print(`\nfaults made, by state and process\n${tableOf(made.map((fault) => [stateOf(fault), fault.plan.process]))}`);
+  print(`\nfaults made, by process and kind\n${tableOf(made.map(({ plan }) => [plan.process, plan.fault]))}`);
+  print(`\nhow the jobs ended that met a fault\n${tableOf(made.map(({ plan, ended }) => [ended, plan.state.scenario]))}`);
+  const met = new Set(made.map(stateOf));
+  const unmet = STATES.map(({ scenario, name }) => `${scenario}: ${name}`).filter((state) => !met.has(state));
+  print(`\nstates without a fault this time: ${unmet.length === 0 ? "none" : unmet.join(", ")}`);
   const itself = made.filter(({ endedItself }) => endedItself).length;
-  print(`\n${String(tally.faults.length - made.length)} faults could not be made in time; Holdfast ended by itself ${String(itself)} times`);
+  print(`${String(tally.faults.length - made.length)} faults could not be made in time; Holdfast ended by itself ${String(itself)} times`);
   print(`seed ${String(seed)}: ${String(tally.rounds)} rounds in ${String(Math.round((Date.now() - startMs) / 1_000))} s, ${String(made.length)} faults, ${String(tally.violations.length)} violations`);
 }
 
 async function main(): Promise<void> {
-  const { minutes, seed, only } = options();
+  const { minutes, seed, only, among } = options();
   const startMs = Date.now();
   print(`seed ${String(seed)}`);
   const ground = await makeGround(seededRandom(seed));
+  // The round under way then breaks off, and nothing is left.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void ground.remove());
   const tally: Tally = { faults: [], violations: [], rounds: 0 };
   try {
     const invariants = new Invariants(ground);
     await takeBackup(ground);
-    if (only !== null) await oneRound(ground, invariants, tally, { seed, round: only });
-    for (let round = 1; only === null && Date.now() - startMs < minutes * 60_000; round += 1) await oneRound(ground, invariants, tally, { seed, round });
+    if (only !== null) await oneRound(ground, invariants, tally, { seed, round: only, among });
+    for (let round = 1; only === null && (round === 1 || Date.now() - startMs < minutes * 60_000); round += 1) await oneRound(ground, invariants, tally, { seed, round, among });
     // Once more, from nothing: what was proved early must still hold.
     invariants.forget();
     await say(ground, tally, { seed, round: tally.rounds }, await invariants.check());

@@ -1,5 +1,5 @@
 import { between, pick, type Random, seededRandom } from "./random.ts";
-import { type FaultKind, type ProcessName, type State, STATES } from "./states.ts";
+import { type FaultKind, type ProcessName, type Scenario, type State, STATES } from "./states.ts";
 
 /** One fault, decided before anything runs. */
 export interface FaultPlan {
@@ -23,24 +23,39 @@ export interface RoundPlan {
 }
 
 const FAULTS_A_ROUND = 3;
+/** How often a scenario is chosen, by its weight. */
+const WEIGHTS: Readonly<Record<Scenario, number>> = { backup: 5, "slow backup": 2, ship: 4, restore: 4, "served restore": 1, "restore table": 4, "table into server": 1, verify: 4 };
+const BY_WEIGHT = Object.entries(WEIGHTS).flatMap(([scenario, weight]) => Array.from({ length: weight }, () => scenario as Scenario));
 
-/** The same seed and round give the same plan, whatever ran before. */
-export function planRound(seed: number, round: number): RoundPlan {
-  const random = seededRandom((Math.imul(seed, 0x9e3779b1) + Math.imul(round, 0x85ebca6b)) >>> 0);
-  return { seed, round, faults: Array.from({ length: FAULTS_A_ROUND }, () => planFault(random)) };
+/** A fault, in words that `--fault` takes: `backup, stream: kill mariadb-backup`. */
+type Choice = Pick<FaultPlan, "state" | "process" | "fault">;
+const named = ({ state, process, fault }: Choice): string => `${state.scenario}, ${state.name}: ${fault} ${process}`;
+
+/** Every fault whose words contain these. */
+export function faultsNamed(words: string): Choice[] {
+  const all = STATES.flatMap((state) => state.faults.flatMap(([process, kinds]) => kinds.map((fault) => ({ state, process, fault }))));
+  return all.filter((choice) => named(choice).includes(words));
 }
 
-function planFault(random: Random): FaultPlan {
-  const scenario = pick(random, ["backup", "backup", "backup", "ship", "ship", "restore", "restore", "restore table", "verify", "verify"] as const);
+/** The same seed and round give the same plan, whatever ran before. Of `among`, when it is given, one fault a round. */
+export function planRound(seed: number, round: number, among?: readonly Choice[]): RoundPlan {
+  const random = seededRandom((Math.imul(seed, 0x9e3779b1) + Math.imul(round, 0x85ebca6b)) >>> 0);
+  const faults = among === undefined ? Array.from({ length: FAULTS_A_ROUND }, () => planFault(random, choose(random))) : [planFault(random, pick(random, among))];
+  return { seed, round, faults };
+}
+
+function choose(random: Random): Choice {
+  const scenario = pick(random, BY_WEIGHT);
   const state = pick(random, STATES.filter((candidate) => candidate.scenario === scenario));
   const [process, kinds] = pick(random, state.faults);
-  const fault = pick(random, kinds);
+  return { state, process, fault: pick(random, kinds) };
+}
+
+function planFault(random: Random, choice: Choice): FaultPlan {
   return {
-    state,
-    process,
-    fault,
+    ...choice,
     delayMs: random() < 0.5 ? 0 : between(random, 1, 400),
-    lastsMs: between(random, 300, fault === "freeze" && random() < 0.2 ? 9_000 : 2_500),
+    lastsMs: between(random, 300, choice.fault === "freeze" && random() < 0.2 ? 9_000 : 2_500),
     limitBytes: random() < 0.5 ? 0 : between(random, 1, 4_000_000),
     backupKind: pick(random, ["full", "incremental"]),
   };
@@ -56,6 +71,6 @@ export function namedFault(wanted: { scenario: State["scenario"]; state: string;
 
 export function describeFault(plan: FaultPlan): string {
   const after = plan.delayMs === 0 ? "" : ` after ${String(plan.delayMs)} ms`;
-  const lasting = plan.fault === "kill" && plan.process !== "source" ? "" : ` for ${String(plan.lastsMs)} ms`;
+  const lasting = plan.fault === "kill" && plan.process !== "source" && plan.process !== "other server" ? "" : ` for ${String(plan.lastsMs)} ms`;
   return `${plan.state.scenario}, ${plan.state.name}${after}: ${plan.fault} ${plan.process}${lasting}`;
 }

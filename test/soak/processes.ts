@@ -27,19 +27,19 @@ export function processes(): Process[] {
     });
 }
 
-/** Living children with one of the names. */
-export function childrenOf(parent: number, names?: readonly string[]): Process[] {
-  return processes().filter((process) => process.parent === parent && !process.isZombie && (names?.includes(process.name) ?? true));
-}
-
-/** The newest child of that name, from the moment there is one; null when none comes in time. */
-export async function awaitChild(parent: () => number, name: string, limitMs: number): Promise<number | null> {
+/** The newest living process of that kind, from the moment there is one; null when none comes in time. */
+export async function awaitProcess(isIt: (process: Process) => boolean, limitMs: number): Promise<number | null> {
   for (const endMs = Date.now() + limitMs; Date.now() < endMs; ) {
-    const found = childrenOf(parent(), [name]).at(-1);
+    const found = processes().findLast((process) => !process.isZombie && isIt(process));
     if (found !== undefined) return found.pid;
     await delay(2);
   }
   return null;
+}
+
+/** Resolves when a process that is no child of ours has ended. */
+export async function awaitEnd(pid: number): Promise<void> {
+  while (processes().some((process) => process.pid === pid && !process.isZombie)) await delay(10);
 }
 
 /** Sends a signal to a process that may be gone; false when it is. */

@@ -1,16 +1,16 @@
-import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { delay } from "../../src/lib/clock.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Job } from "../../src/model/job.ts";
-import type { RestorePlan } from "../../src/model/restore.ts";
+import type { RestorePlan, RestoreTarget } from "../../src/model/restore.ts";
+import type { VerificationResult } from "../../src/model/verification.ts";
 import { makeFault } from "./faults.ts";
 import type { Ground } from "./ground.ts";
-import { type Invariants, restoredFaults, type Violation } from "./invariants.ts";
+import type { Invariants, Violation } from "./invariants.ts";
 import { LogWatch } from "./log-watch.ts";
 import type { FaultPlan, RoundPlan } from "./plan.ts";
-import { jobKindOf, type LogLine } from "./states.ts";
+import { jobKindOf, type LogLine, type Scenario } from "./states.ts";
+import { emptyServer, targetFaults } from "./targets.ts";
 
 const SEE_STATE_MS = 60_000;
 const JOB_LIMIT_MS = 150_000;
@@ -37,15 +37,26 @@ let targets = 0;
 
 /** Asks for the work that the fault is to meet. */
 async function begin(ground: Ground, plan: FaultPlan): Promise<Begun> {
-  const { client, holdfast } = ground.up();
   const { scenario } = plan.state;
-  if (scenario === "backup") return client.call(api.backups.run, { instance: "shop", kind: plan.backupKind });
+  await ground.setPace(scenario === "slow backup" ? "slow" : "full");
+  const { client, holdfast } = ground.up();
+  if (jobKindOf(scenario) === "backup") return client.call(api.backups.run, { instance: "shop", kind: plan.backupKind });
   if (scenario === "verify") return client.call(api.backups.verify, { backupId: (await holdfast.newestBackup())?.backupId ?? "", tier: "T4" });
   if (scenario === "ship") return { job: await shipJob(ground) };
+  // So that there is log to replay.
+  await holdfast.waitUntilShipped(await ground.logPosition());
   targets += 1;
   const targetPath = join(ground.targetPath, `t${String(targets)}`);
-  const target = scenario === "restore" ? ({ kind: "directory", path: targetPath, start: false } as const) : ({ kind: "table", schema: "shop", table: "orders", sqlPath: targetPath } as const);
+  const target = await targetOf(ground, scenario, targetPath);
   return { ...(await client.call(api.restores.run, { instance: "shop", goal: { kind: "latest" }, allowGap: false, target })), targetPath };
+}
+
+async function targetOf(ground: Ground, scenario: Scenario, path: string): Promise<RestoreTarget> {
+  if (scenario === "restore" || scenario === "served restore") return { kind: "directory", path, start: scenario === "served restore" };
+  const table = { kind: "table", schema: "shop", table: "orders" } as const;
+  if (scenario === "restore table") return { ...table, sqlPath: path };
+  const other = await emptyServer(ground);
+  return { ...table, into: { ...other.connection } };
 }
 
 async function shipJob(ground: Ground): Promise<Job> {
@@ -80,8 +91,10 @@ export async function runFault(ground: Ground, plan: FaultPlan): Promise<FaultRe
   await delay(50);
   const wasDown = await ground.ensureUp();
   const job = plan.state.scenario === "ship" ? await shipJob(ground) : await settled(ground, begun.job.jobId);
-  if (begun.targetPath !== undefined) violations.push(...(await targetFaults(ground, plan, begun, job)));
+  if (begun.targetPath !== undefined) violations.push(...asViolations("every listed backup restores", await targetFaults(ground, plan.state.scenario, begun, job)));
+  violations.push(...asViolations("the next run works", verdictFaults(job)));
   if (job.state !== "succeeded" && plan.state.scenario !== "ship") violations.push(...(await nextRunFaults(ground, plan)));
+  await ground.setPace("full");
   const ended = job.state === "failed" ? `failed (${String(job.error?.code)})` : job.state;
   return { plan, wasMade, ended, endedItself: wasDown && !(plan.process === "holdfast" && plan.fault === "kill"), violations };
 }
@@ -99,20 +112,11 @@ async function settled(ground: Ground, jobId: string): Promise<Job> {
   throw new Error(`job ${jobId} did not end within ${String(JOB_LIMIT_MS / 1_000)} s: ${JSON.stringify(last)}`);
 }
 
-/** A target is a whole restore or does not exist. */
-async function targetFaults(ground: Ground, plan: FaultPlan, begun: Begun, job: Job): Promise<Violation[]> {
-  const { targetPath = "" } = begun;
-  try {
-    if (!existsSync(targetPath)) return asViolations("every listed backup restores", job.state === "succeeded" ? [`job ${job.jobId} succeeded without its target`] : []);
-    if (plan.state.scenario === "restore table") {
-      const isWhole = (await readFile(targetPath, "latin1")).includes("SQL_NOTES=@OLD_SQL_NOTES");
-      return asViolations("every listed backup restores", isWhole ? [] : [`${targetPath} is half a table`]);
-    }
-    const expected = ground.witness.ledger.stateAt(begun.plan?.stop?.lastGroup?.gtid ?? begun.plan?.chain.at(-1)?.facts.logPosition?.gtid ?? "");
-    return asViolations("every listed backup restores", await restoredFaults(ground, { path: targetPath, expected, what: `the target of job ${job.jobId} (${job.state})` }));
-  } finally {
-    await rm(targetPath, { recursive: true, force: true });
-  }
+/** No backup is called bad because the machine it was verified on had a bad day. */
+function verdictFaults(job: Job): string[] {
+  if (job.kind !== "verify" || job.state !== "succeeded") return [];
+  const { status, checks } = job.result as VerificationResult;
+  return status === "passed" ? [] : [`a whole backup was called bad: ${checks.filter((check) => check.status === "failed").map(({ tier, name, detail }) => `${tier} ${name}: ${detail}`).join("; ")}`];
 }
 
 /** Work of the same kind, asked for after the fault is gone, must succeed at once. */
@@ -120,7 +124,7 @@ async function nextRunFaults(ground: Ground, plan: FaultPlan): Promise<Violation
   const begun = await begin(ground, plan);
   const job = await settled(ground, begun.job.jobId);
   const failed = job.state === "succeeded" ? [] : [`after it, a ${jobKindOf(plan.state.scenario)} job ended as ${job.state}: ${job.error?.message ?? "without an error"}`];
-  return [...asViolations("the next run works", failed), ...(begun.targetPath === undefined ? [] : await targetFaults(ground, plan, begun, job))];
+  return [...asViolations("the next run works", failed), ...asViolations("every listed backup restores", begun.targetPath === undefined ? [] : await targetFaults(ground, plan.state.scenario, begun, job))];
 }
 
 export interface RoundResult {
@@ -145,6 +149,7 @@ export async function runRound(ground: Ground, invariants: Invariants, round: Pi
   }
   violations.push(...asViolations("every listed backup restores", await ground.witness.stopWriting()));
   await ground.ensureUp();
+  await ground.setPace("full");
   violations.push(...(await invariants.check()));
   return { faults, violations };
 }

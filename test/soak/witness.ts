@@ -8,6 +8,7 @@ const PAUSE_MS = 25;
 const RANGE = 1_000_000;
 /** A transaction of the writer touches no more rows. */
 const MOST_ROWS = 4;
+const BALLAST_ROWS = 65_536;
 
 /** Writes into the shop and keeps the ledger, through deaths of the server. */
 export class Witness {
@@ -27,6 +28,19 @@ export class Witness {
     await createShop(connection);
     await fillShop(connection, this.ledger, { firstId: 1, count: FIRST_ROWS });
     connection.destroy();
+    await this.setBallast(0);
+  }
+
+  /** A table beside the shop, of always as many rows: so much incompressible data, which no log tells of. */
+  async setBallast(sizeBytes: number): Promise<void> {
+    const connection = await this.#connect();
+    try {
+      await connection.query("SET SESSION sql_log_bin = 0");
+      await connection.query("CREATE OR REPLACE TABLE shop.ballast (id INT NOT NULL PRIMARY KEY, payload VARBINARY(20000) NOT NULL) ENGINE=InnoDB");
+      await connection.query(`INSERT INTO shop.ballast SELECT seq, RANDOM_BYTES(${String(Math.max(1, Math.floor(sizeBytes / BALLAST_ROWS)))}) FROM shop.seq_1_to_${String(BALLAST_ROWS)}`);
+    } finally {
+      connection.destroy();
+    }
   }
 
   async startWriting(): Promise<void> {
