@@ -1,7 +1,10 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { delay } from "../lib/clock.ts";
 import { type Log, silentLog } from "../lib/log.ts";
 import { makeScratch, removeLeftovers } from "./scratch.ts";
 
@@ -50,3 +53,31 @@ test("what a dead process left is removed and named, even when its process numbe
 test("a root that does not exist yet has no leftovers", async () => {
   expect(await removeLeftovers(join(root, "none"), silentLog)).toEqual([]);
 });
+
+/** Makes scratch space, says so, and removes it when told to. */
+const HOLDER = `
+  const { makeScratch } = await import(${JSON.stringify(new URL("scratch.ts", import.meta.url).href)});
+  const scratch = await makeScratch(process.argv[1], { attemptId: "01J00000000000000ABCDEFGHJ", agent: "a" });
+  process.send("made");
+  process.once("message", () => scratch.remove().then(() => process.send("removed"), (error) => process.send(String(error))).then(() => process.disconnect()));`;
+
+test("an attempt's directory is removed even when the process has no file handle left for some seconds", async () => {
+  const holder = spawn(process.execPath, ["--input-type=module", "-e", HOLDER, root], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const limitFiles = (soft: string): void => {
+    expect(spawnSync("prlimit", ["--pid", String(holder.pid), `--nofile=${soft}:`]).status).toBe(0);
+  };
+  try {
+    expect((await once(holder, "message"))[0]).toBe("made");
+    limitFiles("3");
+    const said = once(holder, "message");
+    holder.send("remove");
+    // It cannot succeed before the limit is taken back: longer than this it must not have given up either.
+    const early = await Promise.race([said, delay(1_500).then(() => "nothing yet")]);
+    expect(early).toBe("nothing yet");
+    limitFiles("1024");
+    expect((await said)[0]).toBe("removed");
+    expect(await readdir(root)).toEqual([]);
+  } finally {
+    holder.kill("SIGKILL");
+  }
+}, 60_000);

@@ -27,7 +27,7 @@ export async function makeScratch(root: string, attempt: { attemptId: string; ag
   const owner: Owner = { pid: process.pid, processStart: await processStart(process.pid), ...attempt };
   await writeFile(join(home, "owner.json"), JSON.stringify(owner), { mode: 0o600 });
   await mkdir(dir, { mode: 0o711 });
-  return { dir, remove: () => removeTree(home) };
+  return { dir, remove: () => removeTree(home, PATIENT) };
 }
 
 /**
@@ -107,6 +107,11 @@ async function processStart(pid: number): Promise<string> {
   }
 }
 
-function removeTree(path: string): Promise<void> {
-  return rm(path, { recursive: true, force: true, maxRetries: 3, retryDelay: 100 });
+/** Tries and the growing pause between them, for what passes: no more file handles, or a tool that still writes while it dies. */
+const QUICK = { maxRetries: 3, retryDelay: 100 };
+/** About twenty seconds: what stays now stays until the next start. */
+const PATIENT = { maxRetries: 12, retryDelay: 250 };
+
+function removeTree(path: string, tries: { maxRetries: number; retryDelay: number } = QUICK): Promise<void> {
+  return rm(path, { recursive: true, force: true, ...tries });
 }

@@ -31,6 +31,8 @@ interface Options {
   readonly seed: number;
   readonly only: number | null;
   readonly among: Among;
+  /** What was asked for besides the seed, to be asked for again. */
+  readonly again: string;
 }
 
 function options(): Options {
@@ -42,10 +44,12 @@ function options(): Options {
   if (![minutes, seed, only ?? 0].every(Number.isFinite)) throw new RangeError("--minutes, --seed and --only take numbers");
   const among = values.fault === undefined ? undefined : faultsNamed(values.fault);
   if (among?.length === 0) throw new RangeError(`--fault: no fault has "${String(values.fault)}" in its name`);
-  return { minutes, seed, only, among };
+  return { minutes, seed, only, among, again: values.fault === undefined ? "" : ` --fault "${values.fault}"` };
 }
 
-async function oneRound(ground: Ground, invariants: Invariants, tally: Tally, at: { seed: number; round: number; among: Among }): Promise<void> {
+type At = Pick<Options, "seed" | "among" | "again"> & { readonly round: number };
+
+async function oneRound(ground: Ground, invariants: Invariants, tally: Tally, at: At): Promise<void> {
   const plan = planRound(at.seed, at.round, at.among);
   const { faults, violations } = await runRound(ground, invariants, plan);
   tally.rounds += 1;
@@ -56,24 +60,25 @@ async function oneRound(ground: Ground, invariants: Invariants, tally: Tally, at
   await say(ground, tally, at, violations);
 }
 
-async function say(ground: Ground, tally: Tally, at: { seed: number; round: number }, violations: readonly Violation[]): Promise<void> {
+async function say(ground: Ground, tally: Tally, at: At, violations: readonly Violation[]): Promise<void> {
   if (violations.length === 0) return;
   tally.violations.push(...violations);
   const kept = join(tmpdir(), `holdfast-soak-${String(at.seed)}-${String(at.round)}.jsonl`);
   await copyFile(ground.logPath, kept);
   for (const { invariant, what } of violations) print(`round ${String(at.round)}: VIOLATION of "${invariant}": ${what}`);
-  print(`  again: npm run test:soak -- --seed ${String(at.seed)} --only ${String(at.round)}; the log so far is ${kept}`);
+  print(`  again: npm run test:soak -- --seed ${String(at.seed)} --only ${String(at.round)}${at.again}; the log so far is ${kept}`);
 }
 
 const stateOf = ({ plan }: FaultResult): string => `${plan.state.scenario}: ${plan.state.name}`;
 
 function summary(tally: Tally, seed: number, startMs: number): void {
   const made = tally.faults.filter(({ wasMade }) => wasMade);
-  print(`\nfaults made, by state and process\n${tableOf(made.map((fault) => [stateOf(fault), fault.plan.process]))}`);
+  const states = STATES.map(({ scenario, name }) => `${scenario}: ${name}`);
+  print(`\nfaults made, by state and process\n${tableOf(made.map((fault) => [stateOf(fault), fault.plan.process]), states)}`);
   print(`\nfaults made, by process and kind\n${tableOf(made.map(({ plan }) => [plan.process, plan.fault]))}`);
   print(`\nhow the jobs ended that met a fault\n${tableOf(made.map(({ plan, ended }) => [ended, plan.state.scenario]))}`);
   const met = new Set(made.map(stateOf));
-  const unmet = STATES.map(({ scenario, name }) => `${scenario}: ${name}`).filter((state) => !met.has(state));
+  const unmet = states.filter((state) => !met.has(state));
   print(`\nstates without a fault this time: ${unmet.length === 0 ? "none" : unmet.join(", ")}`);
   const itself = made.filter(({ endedItself }) => endedItself).length;
   print(`${String(tally.faults.length - made.length)} faults could not be made in time; Holdfast ended by itself ${String(itself)} times`);
@@ -81,7 +86,8 @@ function summary(tally: Tally, seed: number, startMs: number): void {
 }
 
 async function main(): Promise<void> {
-  const { minutes, seed, only, among } = options();
+  const { minutes, only, ...asked } = options();
+  const { seed } = asked;
   const startMs = Date.now();
   print(`seed ${String(seed)}`);
   const ground = await makeGround(seededRandom(seed));
@@ -91,11 +97,11 @@ async function main(): Promise<void> {
   try {
     const invariants = new Invariants(ground);
     await takeBackup(ground);
-    if (only !== null) await oneRound(ground, invariants, tally, { seed, round: only, among });
-    for (let round = 1; only === null && (round === 1 || Date.now() - startMs < minutes * 60_000); round += 1) await oneRound(ground, invariants, tally, { seed, round, among });
+    if (only !== null) await oneRound(ground, invariants, tally, { ...asked, round: only });
+    for (let round = 1; only === null && (round === 1 || Date.now() - startMs < minutes * 60_000); round += 1) await oneRound(ground, invariants, tally, { ...asked, round });
     // Once more, from nothing: what was proved early must still hold.
     invariants.forget();
-    await say(ground, tally, { seed, round: tally.rounds }, await invariants.check());
+    await say(ground, tally, { ...asked, round: tally.rounds }, await invariants.check());
   } catch (error) {
     tally.violations.push({ invariant: "the next run works", what: String(error) });
     print(`the run broke off: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

@@ -1,5 +1,5 @@
-import { between, pick, type Random, seededRandom } from "./random.ts";
-import { type FaultKind, type ProcessName, type Scenario, type State, STATES } from "./states.ts";
+import { between, pick, type Random, seededRandom, shuffled } from "./random.ts";
+import { type FaultKind, type ProcessName, type State, STATES } from "./states.ts";
 
 /** One fault, decided before anything runs. */
 export interface FaultPlan {
@@ -23,9 +23,8 @@ export interface RoundPlan {
 }
 
 const FAULTS_A_ROUND = 3;
-/** How often a scenario is chosen, by its weight. */
-const WEIGHTS: Readonly<Record<Scenario, number>> = { backup: 5, "slow backup": 2, ship: 4, restore: 4, "served restore": 1, "restore table": 4, "table into server": 1, verify: 4 };
-const BY_WEIGHT = Object.entries(WEIGHTS).flatMap(([scenario, weight]) => Array.from({ length: weight }, () => scenario as Scenario));
+/** Every state once, and those of shipping, which never ends, three times: a deck that is dealt to its end and shuffled again. */
+const DECK = [...STATES, ...Array.from({ length: 2 }, () => STATES.filter(({ scenario }) => scenario === "ship")).flat()];
 
 /** A fault, in words that `--fault` takes: `backup, stream: kill mariadb-backup`. */
 type Choice = Pick<FaultPlan, "state" | "process" | "fault">;
@@ -37,16 +36,22 @@ export function faultsNamed(words: string): Choice[] {
   return all.filter((choice) => named(choice).includes(words));
 }
 
+const randomOf = (seed: number, number: number, factor: number): Random => seededRandom((Math.imul(seed, 0x9e3779b1) + Math.imul(number, factor)) >>> 0);
+
 /** The same seed and round give the same plan, whatever ran before. Of `among`, when it is given, one fault a round. */
 export function planRound(seed: number, round: number, among?: readonly Choice[]): RoundPlan {
-  const random = seededRandom((Math.imul(seed, 0x9e3779b1) + Math.imul(round, 0x85ebca6b)) >>> 0);
-  const faults = among === undefined ? Array.from({ length: FAULTS_A_ROUND }, () => planFault(random, choose(random))) : [planFault(random, pick(random, among))];
+  const random = randomOf(seed, round, 0x85ebca6b);
+  const first = (round - 1) * FAULTS_A_ROUND;
+  const faults = among === undefined ? Array.from({ length: FAULTS_A_ROUND }, (_, number) => planFault(random, choose(random, dealt(seed, first + number)))) : [planFault(random, pick(random, among))];
   return { seed, round, faults };
 }
 
-function choose(random: Random): Choice {
-  const scenario = pick(random, BY_WEIGHT);
-  const state = pick(random, STATES.filter((candidate) => candidate.scenario === scenario));
+function dealt(seed: number, number: number): State {
+  const deck = shuffled(randomOf(seed, Math.floor(number / DECK.length), 0xc2b2ae35), DECK);
+  return deck[number % DECK.length] as State;
+}
+
+function choose(random: Random, state: State): Choice {
   const [process, kinds] = pick(random, state.faults);
   return { state, process, fault: pick(random, kinds) };
 }

@@ -26,7 +26,8 @@ export async function backupFaults(repositoryPath: string, backup: { instanceId:
   const dir = join(repositoryPath, backupPrefix(backup.instanceId, backup.backupId));
   const manifestPath = join(dir, "manifest.json");
   if (!existsSync(manifestPath)) return [`backup ${backup.backupId} is listed without a manifest`];
-  const { body } = JSON.parse(await readFile(manifestPath, "utf8")) as { body: Manifest };
+  const body = await bodyOf<Manifest>(manifestPath);
+  if (body === null) return [`backup ${backup.backupId} is listed with a manifest that is no document`];
   const faults: string[] = [];
   const expected = new Set(["manifest.json"]);
   for (const part of [...body.packs, body.index]) {
@@ -37,6 +38,16 @@ export async function backupFaults(repositoryPath: string, backup: { instanceId:
   }
   for (const name of readdirSync(dir)) if (!expected.has(name)) faults.push(`backup ${backup.backupId} has an object that its manifest does not name: ${name}`);
   return faults;
+}
+
+/** What was signed; null for what is no whole document. */
+async function bodyOf<Body>(path: string): Promise<Body | null> {
+  const text = await readFile(path, "utf8");
+  try {
+    return (JSON.parse(text) as { body: Body }).body;
+  } catch {
+    return null;
+  }
 }
 
 async function sha256Of(path: string): Promise<string> {
@@ -65,7 +76,9 @@ export async function storedLog(repositoryPath: string): Promise<StoredLog> {
       const dir = join(repositoryPath, instance, "logs", timeline);
       const names = new Set(readdirSync(dir));
       for (const name of [...names].filter((candidate) => candidate.endsWith(".json"))) {
-        const { body } = JSON.parse(await readFile(join(dir, name), "utf8")) as { body: LogSegment };
+        const body = await bodyOf<LogSegment>(join(dir, name));
+        // Then its objects are strangers too.
+        if (body === null) continue;
         pieces.push({ segment: body, objectPath: join(dir, body.object.name) });
         for (const used of [name, body.object.name, body.index.name]) names.delete(used);
       }

@@ -1,6 +1,6 @@
-/** Counts pairs in a table of text: a row for each first word, a column for each second one, with sums at both ends. */
-export function tableOf(pairs: readonly (readonly [string, string])[]): string {
-  const rows = [...new Set(pairs.map(([row]) => row))].toSorted();
+/** Counts pairs in a table of text: a row for each first word, a column for each second one, with sums at both ends. Rows come as in `order`. */
+export function tableOf(pairs: readonly (readonly [string, string])[], order: readonly string[] = []): string {
+  const rows = [...new Set(pairs.map(([row]) => row))].toSorted().toSorted((a, b) => order.indexOf(a) - order.indexOf(b));
   const columns = [...new Set(pairs.map(([, column]) => column))].toSorted();
   const count = (row: string | null, column: string | null): number => pairs.filter(([r, c]) => (row === null || r === row) && (column === null || c === column)).length;
   const width = Math.max(5, ...rows.map((row) => row.length));
