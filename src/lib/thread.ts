@@ -24,11 +24,18 @@ export function startThread({ file, workerData, transferList = [] }: ThreadSpec)
 
 /** Calls `onFailure` once a thread dies, or ends while it should not. */
 export function watchThread(worker: Worker, name: string, { isStopping, onFailure }: { isStopping: () => boolean; onFailure: (error: HoldfastError) => void }): void {
-  worker.once("error", (cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    onFailure(new HoldfastError("INTERNAL", `${name} failed: ${why}`, { cause }));
-  });
+  worker.once("error", (cause: unknown) => onFailure(threadFailure(name, cause)));
   worker.once("exit", (code) => {
     if (!isStopping()) onFailure(new HoldfastError("INTERNAL", `${name} ended by itself with code ${code}.`));
+  });
+}
+
+/** Node tells of a thread that got no file handle in words alone; that is the machine's state, passes, and says nothing about what was read. */
+export function threadFailure(name: string, cause: unknown): HoldfastError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const isOutOfFiles = /EMFILE|ENFILE|too many open files/.test(why);
+  return new HoldfastError(isOutOfFiles ? "STORAGE_FAILED" : "INTERNAL", `${name} failed: ${why}`, {
+    cause,
+    ...(isOutOfFiles ? { hint: "Raise the limit of open files (`ulimit -n`, LimitNOFILE of the service)." } : {}),
   });
 }
