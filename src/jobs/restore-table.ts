@@ -10,7 +10,7 @@ import type { Phases } from "./phases.ts";
 import type { JobPorts } from "./ports.ts";
 import { noteOutside } from "./outside.ts";
 import { replayLog } from "./replay.ts";
-import { tableWithoutRest } from "./table-without-rest.ts";
+import { removeParts, tableWithoutRest } from "./table-without-rest.ts";
 import { withSandbox } from "./with-sandbox.ts";
 
 /** Where the restored data are, and what to say of them. */
@@ -41,6 +41,7 @@ export async function restoreTable(ports: JobPorts, phases: Phases, plan: Restor
     notes = await alone(restore);
   } catch (error) {
     await rm(sqlPath, { force: true });
+    await removeParts(ports);
     ports.signal.throwIfAborted();
     if (isHoldfastError(error, "NOT_FOUND")) throw error;
     ports.log.warn({ err: error }, "a table cannot be restored without the rest; the whole is restored");

@@ -47,9 +47,14 @@ export async function tableWithoutRest(ports: JobPorts, phases: Phases, plan: Re
     const log = await logOf(ports, phases, plan);
     return { sandbox: await engine.startTableSandbox(engineContext(ports), { ...request, log }, ports.signal), readBytes };
   } catch (error) {
-    for (const place of PLACES) await rm(join(ports.scratchDir, place), { recursive: true, force: true });
+    await removeParts(ports);
     throw error;
   }
+}
+
+/** Makes room for restoring the whole in the same attempt. */
+export async function removeParts(ports: Pick<JobPorts, "scratchDir">): Promise<void> {
+  for (const place of PLACES) await rm(join(ports.scratchDir, place), { recursive: true, force: true });
 }
 
 async function logOf(ports: JobPorts, phases: Phases, plan: RestorePlan): Promise<TableRequest["log"]> {

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { z } from "zod";
-import type { Engine } from "../../src/engines/engine.ts";
+import type { Engine, Sandbox } from "../../src/engines/engine.ts";
 import type { JobPorts } from "../../src/jobs/ports.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { idFactory } from "../../src/lib/ids.ts";
@@ -10,6 +10,12 @@ import type { BackupIndex } from "../../src/model/backup-index.ts";
 import type { Work } from "../../src/model/job.ts";
 import { sealBytes } from "../../src/pack/seal.ts";
 import { testKey, type TestKey } from "./packs.ts";
+
+/** A throwaway server of a fake engine. */
+export const sandboxStandIn: Sandbox = {
+  socket: "/nowhere", pid: 0, replay: () => Promise.resolve(), objectDigests: () => Promise.resolve([]), rowCounts: () => Promise.resolve([]), checkTables: () => Promise.resolve([]),
+  assertion: () => Promise.resolve(null), heartbeat: () => Promise.resolve(null), dumpTable: () => Promise.resolve(), stop: () => Promise.resolve(),
+};
 
 export const INSTANCE_ID = "01J00000000000000000000000";
 const NEVER = new AbortController().signal;

@@ -23,6 +23,7 @@ describeUnless(canMount() ? undefined : "file systems cannot be mounted here", "
       namedFault({ scenario: "restore", state: "fetch", process: "holdfast", fault: "kill" }),
       namedFault({ scenario: "backup", state: "stored", process: "holdfast", fault: "fill state" }),
       namedFault({ scenario: "verify", state: "replay", process: "sandbox", fault: "freeze" }),
+      namedFault({ scenario: "served restore", state: "serve", process: "holdfast", fault: "kill" }),
       namedFault({ scenario: "ship", state: "piece committed", process: "source", fault: "kill" }),
     ];
     const result = await runRound(ground, new Invariants(ground), { faults });

@@ -92,7 +92,7 @@ export async function runFault(ground: Ground, plan: FaultPlan): Promise<FaultRe
   const wasDown = await ground.ensureUp();
   const job = plan.state.scenario === "ship" ? await shipJob(ground) : await settled(ground, begun.job.jobId);
   if (begun.targetPath !== undefined) violations.push(...asViolations("every listed backup restores", await targetFaults(ground, plan.state.scenario, begun, job)));
-  violations.push(...asViolations("the next run works", verdictFaults(job)));
+  violations.push(...asViolations("the next run works", endFaults(job)));
   if (job.state !== "succeeded" && plan.state.scenario !== "ship") violations.push(...(await nextRunFaults(ground, plan)));
   await ground.setPace("full");
   const ended = job.state === "failed" ? `failed (${String(job.error?.code)})` : job.state;
@@ -112,8 +112,9 @@ async function settled(ground: Ground, jobId: string): Promise<Job> {
   throw new Error(`job ${jobId} did not end within ${String(JOB_LIMIT_MS / 1_000)} s: ${JSON.stringify(last)}`);
 }
 
-/** No backup is called bad because the machine it was verified on had a bad day. */
-function verdictFaults(job: Job): string[] {
+/** No backup is called bad because the machine it was verified on had a bad day, and no bad day is called a fault of the program. */
+function endFaults(job: Job): string[] {
+  if (job.error?.code === "INTERNAL") return [`a ${job.kind} job ended as a fault of Holdfast itself: ${job.error.message}`];
   if (job.kind !== "verify" || job.state !== "succeeded") return [];
   const { status, checks } = job.result as VerificationResult;
   return status === "passed" ? [] : [`a whole backup was called bad: ${checks.filter((check) => check.status === "failed").map(({ tier, name, detail }) => `${tier} ${name}: ${detail}`).join("; ")}`];
