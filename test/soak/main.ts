@@ -51,12 +51,14 @@ type At = Pick<Options, "seed" | "among" | "again"> & { readonly round: number }
 
 async function oneRound(ground: Ground, invariants: Invariants, tally: Tally, at: At): Promise<void> {
   const plan = planRound(at.seed, at.round, at.among);
+  const startMs = Date.now();
   const { faults, violations } = await runRound(ground, invariants, plan);
   tally.rounds += 1;
   tally.faults.push(...faults);
   for (const { plan: fault, wasMade, ended, endedItself } of faults) {
     print(`round ${String(at.round)}: ${describeFault(fault)} -> ${wasMade ? "" : "NOT MADE, "}job ${ended}${endedItself ? "; holdfast ended by itself and was started again" : ""}`);
   }
+  print(`round ${String(at.round)}: checked, ${String(violations.length)} violations, ${String(Math.round((Date.now() - startMs) / 1_000))} s`);
   await say(ground, tally, at, violations);
 }
 
