@@ -152,11 +152,14 @@ describe("the end of a job's right to run", () => {
 
   test("a lost lease stops the job, and nothing is reported", async () => {
     server.due.push(orderOf(probeWork));
-    server.heartbeat = () => {
-      throw new HoldfastError("LEASE_LOST", "Another attempt has it.");
-    };
     const reasons: unknown[] = [];
-    start((ports) => untilAborted(ports).finally(() => reasons.push(ports.signal.reason)));
+    start((ports) => {
+      // Not before: work whose lease is lost while its directories are made does not even begin.
+      server.heartbeat = () => {
+        throw new HoldfastError("LEASE_LOST", "Another attempt has it.");
+      };
+      return untilAborted(ports).finally(() => reasons.push(ports.signal.reason));
+    });
     await expect.poll(() => reasons).toMatchObject([{ code: "LEASE_LOST" }]);
     await expect.poll(() => readdir(join(root, "s"))).toEqual([]);
     expect(server.finished).toEqual([]);

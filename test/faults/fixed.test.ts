@@ -30,7 +30,7 @@ describeUnless(canMount() ? undefined : "file systems cannot be mounted here", "
     expect(result.violations).toEqual([]);
     expect(result.faults.filter(({ wasMade }) => !wasMade).map(({ plan }) => describeFault(plan))).toEqual([]);
     expect(result.faults.filter(({ endedItself }) => endedItself).map(({ plan }) => describeFault(plan))).toEqual([]);
-  }, 150_000);
+  });
 });
 
 describe("a seed", () => {
