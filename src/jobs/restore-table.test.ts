@@ -19,7 +19,7 @@ it("restores the whole in an empty place when the server with the table alone di
   const sqlPath = join(dir, "table.sql");
   const order: RestoreOrder = {
     kind: "restore",
-    plan: { instanceId: INSTANCE_ID, instanceName: "shop", engine: "fake", goal: { kind: "latest" }, chain: [await backups.add("full")], segments: [], start: null, stop: null, gaps: [], steps: [], bytesToFetch: 0, expectedMs: null, warnings: [] },
+    plan: { instanceId: INSTANCE_ID, instanceName: "shop", engine: "fake", goal: { kind: "latest" }, chain: [await backups.add("full")], segments: [], start: null, stop: null, gaps: [], steps: [], bytesToFetch: 0, expectedMs: null, warnings: [], passedOver: [] },
     target: { kind: "table", schema: "shop", table: "orders", sqlPath },
   };
   let found: string[] | undefined;

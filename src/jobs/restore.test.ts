@@ -20,7 +20,7 @@ it("unpacks incrementals beside the target, not in the scratch directory, which 
   const path = join(dir, "far", "target");
   const order: RestoreOrder = {
     kind: "restore",
-    plan: { instanceId: INSTANCE_ID, instanceName: "shop", engine: "fake", goal: { kind: "latest" }, chain, segments: [], start: null, stop: null, gaps: [], steps: [], bytesToFetch: 0, expectedMs: null, warnings: [] },
+    plan: { instanceId: INSTANCE_ID, instanceName: "shop", engine: "fake", goal: { kind: "latest" }, chain, segments: [], start: null, stop: null, gaps: [], steps: [], bytesToFetch: 0, expectedMs: null, warnings: [], passedOver: [] },
     target: { kind: "directory", path, start: false },
   };
   const prepared: string[] = [];

@@ -58,6 +58,7 @@ export class EmptyBackups {
       scratchDir: at.scratchDir, signal: NEVER, sandboxUser: undefined, log: silentLog, clock: systemClock, newId,
       buffers: { bufferBytes: 1, spoolBytes: 0, spoolDir: at.scratchDir },
       put: () => Promise.resolve(),
+      reportRead: () => Promise.resolve(),
       get: (key) => Promise.resolve(Readable.from([this.#objects.get(key) ?? Buffer.alloc(0)], { objectMode: false })),
       openHeader: (name, header) => this.#key.openHeader(name, header),
       reportPiece: () => Promise.resolve(),
