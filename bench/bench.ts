@@ -30,7 +30,7 @@ try {
 }
 
 async function comparePairs(): Promise<void> {
-  const server = await startDatabase(options.sizeBytes, "rows");
+  const server = await startDatabase(options.sizeBytes, options.layout);
   try {
     const identity = await generateX25519Identity();
     const escrow = await generateX25519Identity();

@@ -8,8 +8,9 @@ const BATCH_ROWS = 400;
 /** What a row costs on disk beyond its bytes: measured on the tables made here. */
 const OVERHEAD = 1.09;
 
-/** Where the incompressible half of the bytes lies: in tables of its own, as pictures and documents do, or in every row. */
-export type Layout = "tables" | "rows";
+/** Where the incompressible half of the bytes lies: in every row, or in tables of its own, as pictures and documents do. */
+export const LAYOUTS = ["rows", "tables"] as const;
+export type Layout = (typeof LAYOUTS)[number];
 
 /** A MariaDB with about so many bytes of rows, half of them random and half text-like; at rest, so that its redo log is short. */
 export async function startDatabase(sizeBytes: number, layout: Layout): Promise<Mariadb> {

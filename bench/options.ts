@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { LAYOUTS, type Layout } from "./database.ts";
 
 export interface BenchOptions {
   readonly sizeBytes: number;
@@ -9,6 +10,7 @@ export interface BenchOptions {
   /** Folder for server, repository and restored files; about four times the size must be free. */
   readonly dir: string | null;
   readonly peers: boolean;
+  readonly layout: Layout;
 }
 
 const UNITS: Readonly<Record<string, number>> = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
@@ -23,12 +25,22 @@ export function benchOptions(args: readonly string[]): BenchOptions {
       "stand-in": { type: "string" },
       dir: { type: "string" },
       peers: { type: "boolean", default: false },
+      layout: { type: "string", default: "rows" },
     },
   });
   const standIn = values["stand-in"];
   const pairs = Number(values.pairs);
   if (!Number.isInteger(pairs) || pairs < 0) throw new Error(`--pairs ${values.pairs} is not a number of pairs`);
-  return { sizeBytes: byteCount(values.size), pairs, standInBytes: standIn === undefined ? null : byteCount(standIn), dir: values.dir ?? null, peers: values.peers };
+  const layout = LAYOUTS.find((known) => known === values.layout);
+  if (layout === undefined) throw new Error(`--layout ${values.layout} is none of ${LAYOUTS.join(", ")}`);
+  return {
+    sizeBytes: byteCount(values.size),
+    pairs,
+    standInBytes: standIn === undefined ? null : byteCount(standIn),
+    dir: values.dir ?? null,
+    peers: values.peers,
+    layout,
+  };
 }
 
 function byteCount(text: string): number {

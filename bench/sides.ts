@@ -61,7 +61,8 @@ async function runJob(bench: Bench, restore: JobSpec["restore"]): Promise<Holdfa
   const spec: JobSpec = { connection, identity, recipients, repositoryPath: join(bench.dir, "repository"), scratchDir, ...(restore === undefined ? {} : { restore }) };
   const specPath = join(bench.dir, "job.json");
   await writeFile(specPath, JSON.stringify(spec), { mode: 0o600 });
-  const { stdout } = await run(process.execPath, [JOB, specPath], { maxBuffer: 64 * 1024 ** 2 });
+  // As bin/holdfast starts it.
+  const { stdout } = await run(process.execPath, ["--max-semi-space-size=8", JOB, specPath], { maxBuffer: 64 * 1024 ** 2, env: { ...process.env, MALLOC_ARENA_MAX: "2" } });
   const result = JSON.parse(stdout) as JobResult;
   return { ...result, storedBytes: result.report?.packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? 0 };
 }

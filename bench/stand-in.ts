@@ -25,7 +25,9 @@ export async function compareMemory(dir: string, sizeBytes: number): Promise<str
 }
 
 async function pack(dir: string, sizeBytes: number, recipient: string): Promise<Packed> {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, "stand-in-job.ts"), String(sizeBytes), dir, recipient]);
+  const { stdout } = await promisify(execFile)(process.execPath, ["--max-semi-space-size=8", join(import.meta.dirname, "stand-in-job.ts"), String(sizeBytes), dir, recipient], {
+    env: { ...process.env, MALLOC_ARENA_MAX: "2" },
+  });
   return JSON.parse(stdout) as Packed;
 }
 
