@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { chmod, cp, open, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,6 +12,7 @@ import { readDataIdentity } from "../../src/engines/mysql/identity.ts";
 import { readServerFacts } from "../../src/engines/mysql/server-facts.ts";
 import type { IndexedFile } from "../../src/model/backup-index.ts";
 import { asParent, type BackupAsked, backupRun, FULL, NEVER, type TakenBackup } from "../fixtures/backup-run.ts";
+import { processesBelow } from "../fixtures/invariants.ts";
 import { type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
 
 const run = backupRun();
@@ -190,13 +191,14 @@ describe("an incremental backup", () => {
 describe("a backup that goes wrong", () => {
   /** The tool's process id: the child of ours that works on this scratch directory. */
   function toolPid(context: EngineContext): number {
-    const found = spawnSync("pgrep", ["-f", `mariadb-backup.*--target-dir=${context.scratchDir}/`], { encoding: "utf8" });
-    return Number.parseInt(found.stdout, 10);
+    // Not by `pgrep` and `kill`, which a bare machine lacks.
+    const found = processesBelow(context.scratchDir).find((line) => /mariadb-backup.*--target-dir=/.test(line));
+    return Number.parseInt(found ?? "", 10);
   }
 
   async function gone(pid: number): Promise<boolean> {
     for (let tries = 0; tries < 2_400; tries += 1) {
-      if (spawnSync("kill", ["-0", String(pid)]).status !== 0) return true;
+      if (!existsSync(`/proc/${String(pid)}`)) return true;
       await sleep(50);
     }
     return false;
