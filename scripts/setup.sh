@@ -17,10 +17,14 @@ log=$(mktemp)
 guard=
 as_root=
 locked=
+builder=
+building=
 
 finish() {
   if [ -n "$locked" ]; then rm -rf "$bootstrap"; fi
   if [ -n "$guard" ]; then $as_root rm -f "$guard"; fi
+  if [ -n "$builder" ]; then kill "$builder" 2>/dev/null || true; fi
+  if [ -n "$building" ]; then rm -rf "$building"; fi
   rm -f "$log"
 }
 trap finish EXIT
@@ -108,15 +112,31 @@ node_runs() {
 
 programs="mariadbd mariadb-install-db mariadb-backup mbstream mariadb-binlog mariadb age zstd setpriv"
 packages="mariadb-backup mariadb-client age zstd util-linux"
+# S3 servers of the tests; without them those tests are skipped, and say so.
+s3_programs=
 if [ "${1:-}" = --for-tests ]; then
   programs="$programs strace openssl jq"
   packages="$packages strace openssl jq"
+  s3_programs="ceph ceph-mon ceph-osd radosgw"
 fi
+s3_packages="ceph-common ceph-mon ceph-osd radosgw"
+versitygw_version=1.8.0
+versitygw=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast-tests/versitygw-$versitygw_version/versitygw
 
-missing_programs() {
-  for program in $programs; do
+missing_of() {
+  for program in "$@"; do
     command -v "$program" >/dev/null 2>&1 || printf ' %s' "$program"
   done
+}
+
+missing_programs() {
+  # shellcheck disable=SC2086 -- a list of words
+  missing_of $programs
+}
+
+missing_s3_programs() {
+  # shellcheck disable=SC2086 -- a list of words
+  missing_of $s3_programs
 }
 
 # The daemon without its service, called mariadb-server-core (with a version at its end in older releases). A release
@@ -143,10 +163,54 @@ apt_get() {
   quietly $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=300 "$@"
 }
 
+become_root() {
+  command -v apt-get >/dev/null 2>&1 || return 1
+  if [ "$(id -u)" -ne 0 ]; then as_root="sudo -n"; fi
+  $as_root true >/dev/null 2>&1
+}
+
+install_s3_packages() {
+  echo "setup: installing an S3 server for the tests: Ceph's object gateway"
+  if ! become_root || ! apt_get update; then
+    echo "setup: Ceph cannot be installed here; its tests will be skipped" >&2
+    return 0
+  fi
+  forbid_services
+  # shellcheck disable=SC2086 -- a list of words
+  apt_get install -y --no-install-recommends $s3_packages || echo "setup: Ceph could not be installed; its tests will be skipped" >&2
+}
+
+# Go fetches what it needs by itself from 1.21 on.
+go_is_new() {
+  go version 2>/dev/null | grep -Eq ' go1\.(2[1-9]|[3-9][0-9])'
+}
+
+versitygw_is_due() {
+  [ -n "$s3_programs" ] && [ ! -x "$versitygw" ] && go_is_new
+}
+
+# Beside everything else: it takes a minute and needs none of it.
+start_building_versitygw() {
+  echo "setup: building an S3 server for the tests: versitygw $versitygw_version"
+  building=$(dirname "$versitygw")/building.$$
+  mkdir -p "$building"
+  GOFLAGS=-trimpath GOBIN=$building go install -p 2 "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version" >"$building/log" 2>&1 </dev/null 9<&- &
+  builder=$!
+}
+
+finish_building_versitygw() {
+  if wait "$builder"; then
+    mv -f "$building/versitygw" "$versitygw"
+  else
+    cat "$building/log" >&2
+    echo "setup: versitygw could not be built; its tests will be skipped" >&2
+  fi
+  builder=
+}
+
 install_system_packages() {
   command -v apt-get >/dev/null 2>&1 || fail "missing:$missing. This is not Debian or Ubuntu; install MariaDB's server, client and backup tool, age and zstd by hand."
-  if [ "$(id -u)" -ne 0 ]; then as_root="sudo -n"; fi
-  if ! $as_root true >/dev/null 2>&1; then
+  if ! become_root; then
     fail "missing:$missing. Run as root: apt-get update && apt-get install -y --no-install-recommends $(server_package) $packages"
   fi
   echo "setup: installing system packages for$missing"
@@ -162,10 +226,13 @@ install_system_packages() {
 missing=
 if [ "${1:-}" != --packages-only ]; then missing=$(missing_programs); fi
 
-if ! node_packages_present || [ -n "$missing" ]; then
+if ! node_packages_present || [ -n "$missing$(missing_s3_programs)" ] || versitygw_is_due; then
   take_lock
   # Looked at again: another setup may have done it while this one waited.
+  if versitygw_is_due; then start_building_versitygw; fi
   if ! node_packages_present; then install_node_packages; fi
   if [ -n "$missing" ]; then missing=$(missing_programs); fi
   if [ -n "$missing" ]; then install_system_packages; fi
+  if [ -n "$(missing_s3_programs)" ]; then install_s3_packages; fi
+  if [ -n "$builder" ]; then finish_building_versitygw; fi
 fi

@@ -1,9 +1,10 @@
 import { HoldfastError } from "../lib/errors.ts";
 import { localStorage } from "./local.ts";
+import { s3Storage } from "./s3/index.ts";
 import type { Storage, StorageDriver } from "./storage.ts";
 
 /** The kinds of repositories; a new one is one file and one line here. */
-export const storageDrivers: readonly StorageDriver[] = [localStorage];
+export const storageDrivers: readonly StorageDriver[] = [localStorage, s3Storage];
 
 /** Opens a repository of this kind; throws CONFIG_INVALID naming the kind, or every fault of its options. */
 export function openStorage(kind: string, options: unknown): Storage {

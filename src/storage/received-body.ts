@@ -32,23 +32,33 @@ async function* untilAborted<T>(items: Iterable<T> | AsyncIterable<T>, signal: A
     yield* items;
     return;
   }
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => undefined);
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   let isDone = false;
   try {
     for (;;) {
-      const next = await Promise.race([aborted.promise, iterator.next()]);
+      const next = await beforeAbort(iterator.next(), signal);
       isDone = next.done === true;
       if (next.done === true) return;
       yield next.value;
       signal.throwIfAborted();
     }
   } finally {
-    signal.removeEventListener("abort", onAbort);
     // Not waited for: a body that stalls would hold up the abort.
     if (!isDone) void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
+}
+
+/** A race with one promise of the abort for all chunks would keep every chunk until the end. */
+function beforeAbort<T>(value: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    void Promise.resolve(value)
+      .then(resolve, reject)
+      .finally(() => {
+        signal.removeEventListener("abort", onAbort);
+      });
+  });
 }

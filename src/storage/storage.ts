@@ -29,7 +29,8 @@ export interface Storage {
    * Stores `body` under `key`, durably and all or nothing: when it resolves the object survives a power cut; when it
    * rejects, `key` does not exist. Throws OBJECT_EXISTS when it did before: objects are written once. Throws
    * OBJECT_DAMAGED when size or hash differ from what was promised; STORAGE_FULL, STORAGE_READ_ONLY or STORAGE_FAILED
-   * when the place says so.
+   * when the place says so. Only where STORAGE_FAILED says that the answer was lost and the place cannot be asked may
+   * the object be there: a later put of it throws OBJECT_EXISTS.
    */
   put(key: string, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject>;
   /** Throws OBJECT_NOT_FOUND before the first byte when there is none. */
@@ -38,12 +39,45 @@ export interface Storage {
   stat(key: string): Promise<StoredObject | null>;
   /** Every object whose key begins with `prefix`, in key order; unfinished ones are never seen. */
   list(prefix: string): AsyncIterable<StoredObject>;
-  /** Deletes the keys that exist and ignores the rest. Only the server calls this. */
+  /**
+   * Deletes the keys that exist and ignores the rest. Only the server calls this. What is locked stays: OBJECT_LOCKED
+   * names it in `details.keys` after everything else is gone.
+   */
   delete(keys: readonly string[]): Promise<void>;
   /** Unfinished writes older than `olderThanMs`, by a name that a person can find; with `remove` they are deleted. */
   leftovers(options: { olderThanMs: number; remove: boolean }): Promise<string[]>;
   /** Where this is, for people; without secrets. */
   describe(): string;
+  /** Present where objects are locked: then every put locks its object at once, for as long as a backup may take. */
+  readonly lock?: ObjectLock;
+}
+
+export interface LockState {
+  /** When the lock ends; null without one. */
+  readonly lockedUntilMs: number | null;
+  /** True under a legal hold, which has no end of its own. */
+  readonly isHeld: boolean;
+}
+
+/** What happened when somebody tried to get around a lock. */
+export interface LockTrial {
+  /** `delete it`, `shorten its lock` … */
+  readonly attempt: string;
+  readonly isRefused: boolean;
+}
+
+/** What keeps objects from being deleted or replaced by anybody. Only the server calls these. */
+export interface ObjectLock {
+  /** How long what is committed is locked where no policy says otherwise. */
+  readonly committedMs: number;
+  /** Throws OBJECT_NOT_FOUND when there is no such object. */
+  state(key: string): Promise<LockState>;
+  /** Moves the end of an object's lock to `untilMs` or later; an end that is later already stays. */
+  extend(key: string, untilMs: number): Promise<void>;
+  /** Puts an object under a legal hold, or ends that. */
+  hold(key: string, isHeld: boolean): Promise<void>;
+  /** Really tries to delete the object and to shorten its lock, with the rights that there are. */
+  tryToBreak(key: string): Promise<LockTrial[]>;
 }
 
 export interface StorageDriver<Options = unknown> {

@@ -1,0 +1,108 @@
+import { DeleteObjectsCommand, ListObjectVersionsCommand, type ObjectIdentifier, type _Error as DeleteError } from "@aws-sdk/client-s3";
+import { HoldfastError } from "../../lib/errors.ts";
+import { headObject } from "./head.ts";
+import { decodedKey } from "./list.ts";
+import { ask, type S3Place } from "./place.ts";
+
+/** What stores take in one request. */
+const BATCH = 1_000;
+const LOOKUPS_AT_ONCE = 16;
+
+interface Version {
+  readonly key: string;
+  readonly versionId: string;
+  /** False for a marker that only hides what lies below it. */
+  readonly isData: boolean;
+}
+
+/**
+ * Deletes every version of the keys by its id: a delete without one would only hide what is kept. Locked ones stay; when
+ * there are any, OBJECT_LOCKED names them in `details.keys` after all others are gone.
+ */
+export async function deleteObjects(place: S3Place, keys: readonly string[]): Promise<void> {
+  for (const key of keys) place.keyOf(key);
+  const locked = new Map<string, number | null>();
+  for (let from = 0; from < keys.length; from += BATCH) {
+    const all = await versionsOfAll(place, keys.slice(from, from + BATCH));
+    const versions = place.lock === undefined ? all : await withoutHeld(place, all, locked);
+    for (let first = 0; first < versions.length; first += BATCH) await deleteVersions(place, versions.slice(first, first + BATCH), locked);
+  }
+  if (locked.size > 0) throw objectsLocked(place, locked);
+}
+
+async function versionsOfAll(place: S3Place, keys: readonly string[]): Promise<Version[]> {
+  const waiting = [...keys];
+  const versions: Version[] = [];
+  const lookUp = async (): Promise<void> => {
+    for (let key = waiting.shift(); key !== undefined; key = waiting.shift()) versions.push(...(await versionsOf(place, key)));
+  };
+  await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, lookUp));
+  return versions;
+}
+
+/** All versions of one key, and what hides it. The key itself comes first among those that begin with it. */
+export async function versionsOf(place: S3Place, key: string): Promise<Version[]> {
+  const wanted = place.keyOf(key);
+  const found: Version[] = [];
+  let marker: { KeyMarker?: string | undefined; VersionIdMarker?: string | undefined } = {};
+  for (;;) {
+    const request = new ListObjectVersionsCommand({ Bucket: place.bucket, Prefix: wanted, EncodingType: "url", ...marker });
+    const page = await ask(place, { action: "looked at", name: place.nameOf(key) }, async () => {
+      const answer = await place.client.send(request);
+      if (answer.IsTruncated === undefined) throw new HoldfastError("STORAGE_FAILED", `A listing of the versions of ${place.nameOf(key)} came incomplete.`);
+      return answer;
+    });
+    const entries = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])];
+    const same = entries
+      .filter((entry) => decodedKey(entry.Key ?? "", page.EncodingType) === wanted)
+      .map((entry) => ({ key, versionId: entry.VersionId ?? "null", isData: "Size" in entry }));
+    found.push(...same);
+    if (page.IsTruncated !== true || same.length < entries.length || page.NextKeyMarker === undefined) return found;
+    marker = { KeyMarker: decodedKey(page.NextKeyMarker, page.EncodingType), VersionIdMarker: page.NextVersionIdMarker };
+  }
+}
+
+/** Not left to the store: there are some that forget a legal hold when the lock beside it has ended. */
+async function withoutHeld(place: S3Place, versions: readonly Version[], locked: Map<string, number | null>): Promise<Version[]> {
+  const waiting = [...versions];
+  const free: Version[] = [];
+  const lookUp = async (): Promise<void> => {
+    for (let version = waiting.shift(); version !== undefined; version = waiting.shift()) {
+      if (version.isData && (await headObject(place, version.key, version))?.isHeld === true) locked.set(version.key, null);
+      else free.push(version);
+    }
+  };
+  await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, lookUp));
+  return free;
+}
+
+async function deleteVersions(place: S3Place, versions: readonly Version[], locked: Map<string, number | null>): Promise<void> {
+  const failures = await ask(place, { action: "deleted", name: `Objects in the ${place.name}` }, () => requestDeletes(place, versions));
+  for (const { Key, VersionId, Code, Message } of failures) {
+    const key = (Key ?? "").slice(place.prefix.length);
+    const version = VersionId === undefined || VersionId === "" ? undefined : VersionId;
+    const found = await headObject(place, key, { versionId: version }).catch(() => null);
+    const isLocked = found !== null && (found.isHeld || (found.lockedUntilMs ?? 0) > Date.now());
+    if (!isLocked) throw notDeleted(place, key, `${Code ?? "no reason"}: ${Message ?? ""}`);
+    locked.set(key, found.isHeld ? null : found.lockedUntilMs);
+  }
+}
+
+async function requestDeletes(place: S3Place, versions: readonly Version[]): Promise<DeleteError[]> {
+  const objects: ObjectIdentifier[] = versions.map(({ key, versionId }) => ({ Key: place.keyOf(key), VersionId: versionId }));
+  const { Deleted = [], Errors = [] } = await place.client.send(new DeleteObjectsCommand({ Bucket: place.bucket, Delete: { Objects: objects, Quiet: false } }));
+  // An answer that was cut on its way must not pass for a deletion.
+  if (Deleted.length + Errors.length < versions.length) throw new HoldfastError("STORAGE_FAILED", `The ${place.name} told of ${String(Deleted.length + Errors.length)} of ${String(versions.length)} objects that it was to delete.`);
+  return Errors.filter(({ Code }) => Code !== "NoSuchKey" && Code !== "NoSuchVersion");
+}
+
+function notDeleted(place: S3Place, key: string, said: string): HoldfastError {
+  return new HoldfastError("STORAGE_REFUSED", `${place.nameOf(key)} could not be deleted (${said}).`, { hint: "Give the server's credentials the right to delete versions, if Holdfast is to delete what is no longer needed." });
+}
+
+function objectsLocked(place: S3Place, locked: ReadonlyMap<string, number | null>): HoldfastError {
+  const [[key, untilMs] = ["", null]] = locked;
+  const until = untilMs === null ? "by a legal hold" : `until ${new Date(untilMs).toISOString()}`;
+  const others = locked.size > 1 ? `, and so are ${String(locked.size - 1)} more` : "";
+  return new HoldfastError("OBJECT_LOCKED", `${place.nameOf(key)} is locked ${until}${others}.`, { details: { keys: [...locked.keys()] } });
+}
