@@ -100,8 +100,10 @@ describe("a configuration with faults", () => {
 
   test.each([
     ["an unknown engine", "engine: mysql", "engine: mysqll", ['/etc/holdfast.yaml:16: instances.shop.engine: "mysqll" is not one of "mysql"']],
-    ["an unknown kind of repository", "kind: local", "kind: tape", ['/etc/holdfast.yaml:7: repositories.main.kind: "tape" is not one of "local"']],
+    ["an unknown kind of repository", "kind: local", "kind: tape", ['/etc/holdfast.yaml:7: repositories.main.kind: "tape" is not one of "local", "s3"']],
     ["a repository without its options", "    options: { path: backups }\n", "", [expect.stringMatching(/:6: repositories\.main\.options: is missing/)]],
+    ["a lock for what cannot be locked", "repository: main", "repository: main\n    lockFor: 30d", [expect.stringMatching(/: policies\.daily\.lockFor: the repository "main" has no `lock`/)]],
+    ["a bucket that lacks its name", "kind: local\n    options: { path: backups }", "kind: s3\n    options: { endpoint: http://store }", ["/etc/holdfast.yaml:8: repositories.main.options.bucket: is missing; write a value of type string"]],
     ["a driver's unknown option", "{ path: backups }", "{ path: backups, pth: x }", ["/etc/holdfast.yaml:8: repositories.main.options.pth: is not a known key; did you mean path?"]],
     ["a misspelt option of an engine", "user: backup", "usr: backup", ["/etc/holdfast.yaml:17: instances.shop.connection.usr: is not a known key; did you mean user?"]],
     ["an unknown policy", "policy: daily", "policy: nightly", ['/etc/holdfast.yaml:18: instances.shop.policy: there is no policy "nightly"; known: daily']],
@@ -148,6 +150,15 @@ describe("a configuration with faults", () => {
   test("a state directory too deep for a socket is refused with its length", () => {
     expect(faultsOf(changed("stateDir: state", `stateDir: /${"d".repeat(70)}`))).toEqual([expect.stringContaining("has 71 bytes; at most 64 are allowed")]);
   });
+});
+
+test("a bucket is a repository: its files are found beside the configuration, and its secret is not kept", () => {
+  const options = "{ endpoint: https://store.example.org, bucket: backups, accessKeyId: id, secretAccessKeyFile: s3.secret, lock: { mode: compliance } }";
+  const inFile = parseConfig(changed("kind: local\n    options: { path: backups }", `kind: s3\n    options: ${options}`), "/etc/holdfast.yaml", {});
+  expect(inFile.repositories["main"]).toMatchObject({ kind: "s3", options: { bucket: "backups", secretAccessKeyFile: "/etc/s3.secret", lock: { mode: "compliance" } } });
+  const inline = parseConfig(changed("kind: local\n    options: { path: backups }", `kind: s3\n    options: ${options.replace("secretAccessKeyFile: s3.secret", "secretAccessKey: sesame")}`), "/etc/holdfast.yaml", {});
+  expect(JSON.stringify(inline.withoutSecrets)).not.toContain("sesame");
+  expect(inline.withoutSecrets).toMatchObject({ repositories: { main: { options: { accessKeyId: "id", secretAccessKey: expect.stringContaining("not kept") as string } } } });
 });
 
 test("the schema for editors knows the options of drivers and engines, and their words", () => {

@@ -203,7 +203,7 @@ function crossFaults(raw: Raw): Fault[] {
   return [
     ...stateDirFaults(raw["stateDir"]),
     ...recipientFaults(["keys", "recipients"], asGroup(raw["keys"])["recipients"]),
-    ...policies.flatMap(([name, policy]) => policyFaults(["policies", name], asGroup(policy), Object.keys(asGroup(raw["repositories"])))),
+    ...policies.flatMap(([name, policy]) => policyFaults(["policies", name], asGroup(policy), asGroup(raw["repositories"]))),
     ...instances.flatMap(([name, instance]) => referenceFaults(["instances", name, "policy"], asGroup(instance)["policy"], { noun: "policy", known: policies.map(([policy]) => policy) })),
   ];
 }
@@ -215,14 +215,22 @@ function stateDirFaults(stateDir: unknown): Fault[] {
   return [{ path: ["stateDir"], message }];
 }
 
-function policyFaults(path: readonly string[], policy: Raw, repositories: readonly string[]): Fault[] {
+function policyFaults(path: readonly string[], policy: Raw, repositories: Raw): Fault[] {
   return [
     ...scheduleFaults([...path, "full"], policy["full"]),
     ...scheduleFaults([...path, "incremental"], policy["incremental"]),
     ...scheduleFaults([...path, "verification", "schedule"], asGroup(policy["verification"])["schedule"]),
     ...recipientFaults([...path, "recipients"], policy["recipients"]),
-    ...referenceFaults([...path, "repository"], policy["repository"], { noun: "repository", known: repositories }),
+    ...referenceFaults([...path, "repository"], policy["repository"], { noun: "repository", known: Object.keys(repositories) }),
+    ...lockFaults([...path, "lockFor"], policy, repositories),
   ];
+}
+
+function lockFaults(path: readonly string[], policy: Raw, repositories: Raw): Fault[] {
+  const name = policy["repository"];
+  if (policy["lockFor"] === undefined || typeof name !== "string" || !(name in repositories)) return [];
+  if (asGroup(asGroup(repositories[name])["options"])["lock"] !== undefined) return [];
+  return [{ path, message: `the repository ${JSON.stringify(name)} has no \`lock\`: nothing would be locked` }];
 }
 
 function scheduleFaults(path: readonly string[], schedule: unknown): Fault[] {

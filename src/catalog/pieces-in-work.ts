@@ -79,8 +79,15 @@ export async function doomObjects(db: CatalogDb, objects: readonly { key: string
   }
 }
 
-export async function doomedObjects(db: CatalogDb, limit: number): Promise<{ key: string; repository: string; rank: number }[]> {
-  return db.selectFrom("doomedObject").selectAll().orderBy("rank").orderBy("key").limit(limit).execute();
+/** Those that may go at `nowMs`; the ones that wait for the end of a lock are left out. */
+export async function doomedObjects(db: CatalogDb, { nowMs, limit }: { nowMs: number; limit: number }): Promise<{ key: string; repository: string; rank: number }[]> {
+  return db.selectFrom("doomedObject").select(["key", "repository", "rank"]).where("notBeforeMs", "<=", nowMs).orderBy("rank").orderBy("key").limit(limit).execute();
+}
+
+/** Lets every object wait whose key begins with `stem` and a dot: what belongs together goes together. */
+export async function postponeDoomedObjects(db: CatalogDb, stem: string, notBeforeMs: number): Promise<void> {
+  // A slash is what follows a dot.
+  await db.updateTable("doomedObject").set({ notBeforeMs }).where("key", ">=", `${stem}.`).where("key", "<", `${stem}/`).execute();
 }
 
 export async function forgetDoomedObjects(db: CatalogDb, keys: readonly string[]): Promise<void> {

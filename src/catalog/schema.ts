@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import type { Generated, Kysely } from "kysely";
 
 /**
  * The catalog's tables as Kysely sees them. Columns are camelCase here and snake_case in the database. Instants are ISO
@@ -205,6 +205,7 @@ interface DoomedObjectTable {
   key: string;
   repository: string;
   rank: number;
+  notBeforeMs: Generated<number>;
 }
 
 interface HoldTable {

@@ -1,4 +1,5 @@
 import type { AttemptRow } from "../catalog/attempts.ts";
+import { findInstance } from "../catalog/instances.ts";
 import { getJobRow, moveJob } from "../catalog/jobs.ts";
 import { inTransaction } from "../catalog/open-catalog.ts";
 import { countLogGrants, deleteLogGrants, deletePendingPiece, doomObjects, getPendingPiece, insertPendingPiece, listPendingPieces } from "../catalog/pieces-in-work.ts";
@@ -17,6 +18,7 @@ import { checkStoredHash, checkStoredSize } from "./check-stored.ts";
 import { clear, raise } from "./findings.ts";
 import { jobSubject } from "./end-attempt.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
+import { lockCommitted } from "./lock-committed.ts";
 import { repositoryIdOf } from "./open-repository.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
 import { documentFacts, writeDocument } from "./stored-document.ts";
@@ -114,10 +116,21 @@ async function completePiece(ports: ControlPorts, segmentId: string): Promise<Lo
     return committed.segment;
   }
   const segment = segmentIn(pending.document);
-  await writeDocument(storageOf(ports, pending.repository), segmentKey(segment.instanceId, segment.timeline, segmentId), pending.document);
+  const key = segmentKey(segment.instanceId, segment.timeline, segmentId);
+  const prefix = logPrefix(segment.instanceId, segment.timeline);
+  await lockSegment(ports, pending, segment, [segment.object, segment.index].map(({ name }) => `${prefix}${name}`));
+  await writeDocument(storageOf(ports, pending.repository), key, pending.document);
+  await lockSegment(ports, pending, segment, [key]);
   await inTransaction(ports.catalog.db, (db) => insertCommitted(ports, db, pending, segment));
   if (segment.kind === "segment") await deleteDoomedObjects(ports);
   return segment;
+}
+
+/** Tails are merged soon and go then: the lock that they were stored with is enough for them. */
+async function lockSegment(ports: ControlPorts, { repository }: { repository: string }, segment: LogSegment, keys: readonly string[]): Promise<void> {
+  if (segment.kind !== "segment" || storageOf(ports, repository).lock === undefined) return;
+  const { policy } = await findInstance(ports.catalog.db, segment.instanceId);
+  await lockCommitted(ports, { repository, policy, keys });
 }
 
 async function insertCommitted(ports: ControlPorts, db: CatalogDb, pending: { id: string; attemptId: string; repository: string; document: string }, segment: LogSegment): Promise<void> {

@@ -15,6 +15,7 @@ import { succeedAttempt } from "./end-attempt.ts";
 import { clear, raise } from "./findings.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import { decideLineage } from "./lineage.ts";
+import { lockCommitted } from "./lock-committed.ts";
 import { repositoryIdOf } from "./open-repository.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
 import { insertVerifyJobAfter } from "./scheduler.ts";
@@ -126,7 +127,13 @@ export async function completeCommit(ports: ControlPorts, attemptId: string): Pr
   }
   const document = attempt.commitDocument;
   const manifest = manifestSchema.parse((JSON.parse(document) as Signed<unknown>).body);
-  await writeDocument(storageOf(ports, attempt.repository), manifestKey(manifest.instance.id, attemptId), document);
+  const { repository } = attempt;
+  const prefix = backupPrefix(manifest.instance.id, attemptId);
+  // Before the manifest: a backup that exists is locked.
+  await lockCommitted(ports, { repository, policy: manifest.policy, keys: [...manifest.packs, manifest.index].map(({ name }) => `${prefix}${name}`) });
+  const key = manifestKey(manifest.instance.id, attemptId);
+  await writeDocument(storageOf(ports, repository), key, document);
+  await lockCommitted(ports, { repository, policy: manifest.policy, keys: [key] });
   ports.log.info({ attemptId }, "manifest is stored");
   await inTransaction(ports.catalog.db, async (db) => {
     const result: unknown = JSON.parse(attempt.commitResult ?? "null");

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { backupTotals, newestBackup } from "../catalog/backups.ts";
 import { listInstances } from "../catalog/instances.ts";
 import { listPolicies } from "../catalog/policies.ts";
@@ -9,10 +8,10 @@ import { formatDuration } from "../lib/units.ts";
 import type { Diagnosis } from "../model/api/system.ts";
 import type { Instance } from "../model/instance.ts";
 import type { Storage } from "../storage/storage.ts";
+import { tryRepository } from "./doctor-repository.ts";
 import { frozenNow } from "./frozen.ts";
 import { openRepository } from "./open-repository.ts";
 import type { ControlPorts } from "./ports.ts";
-import { readDocument } from "./stored-document.ts";
 
 export interface DoctorPorts extends ControlPorts {
   /** Recipients whose identities the keyholder holds; throws when a file of them cannot be read. */
@@ -57,23 +56,11 @@ async function diagnoseRepository(ports: DoctorPorts, name: string, storage: Sto
   const subject = `repository ${name}`;
   try {
     await openRepository(ports, storage);
-    await tryWriting(ports, storage);
-    return [ok(subject, `${storage.describe()} can be written, read and cleaned.`), ...(await leftovers(subject, storage)), await compareCounts(ports, name, storage)];
+    const tried = await tryRepository(ports.newId, subject, storage);
+    return [...tried, ...(await leftovers(subject, storage)), await compareCounts(ports, name, storage)];
   } catch (error) {
     ports.log.warn({ repository: name, err: error }, "doctor: repository");
     return [failed(subject, error)];
-  }
-}
-
-/** A small object of the doctor's own, which the server may delete again. */
-async function tryWriting(ports: DoctorPorts, storage: Storage): Promise<void> {
-  const body = Buffer.from("holdfast doctor\n", "utf8");
-  const key = `_control/doctor/${ports.newId()}`;
-  await storage.put(key, [body], { sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") });
-  try {
-    await readDocument(storage, key);
-  } finally {
-    await storage.delete([key]);
   }
 }
 

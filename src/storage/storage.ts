@@ -41,7 +41,7 @@ export interface Storage {
   list(prefix: string): AsyncIterable<StoredObject>;
   /**
    * Deletes the keys that exist and ignores the rest. Only the server calls this. What is locked stays: OBJECT_LOCKED
-   * names it in `details.keys` after everything else is gone.
+   * names it in `details.locks` after everything else is gone.
    */
   delete(keys: readonly string[]): Promise<void>;
   /** Unfinished writes older than `olderThanMs`, by a name that a person can find; with `remove` they are deleted. */

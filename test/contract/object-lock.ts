@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
+import type { LockedObject } from "../../src/storage/locked-objects.ts";
 import type { ObjectLock, Storage } from "../../src/storage/storage.ts";
 
 const HOUR_MS = 3_600_000;
@@ -57,7 +58,7 @@ export function describeObjectLock(name: string, open: (uncommittedMs: number) =
       await expect(storage.delete(["a", "no/such", "b"])).rejects.toMatchObject({
         code: "OBJECT_LOCKED",
         message: expect.stringMatching(/is locked until \d{4}-\d\d-\d\dT/) as string,
-        details: { keys: expect.toSatisfy((keys: string[]) => [...keys].sort().join() === "a,b") as string[] },
+        details: { locks: expect.toSatisfy((locks: LockedObject[]) => [...locks.map(({ key }) => key)].sort().join() === "a,b" && locks.every(({ lockedUntilMs }) => (lockedUntilMs ?? 0) > Date.now())) as LockedObject[] },
       });
       expect(await contents("a")).toBe("x");
       expect(await storage.stat("b")).toEqual({ key: "b", sizeBytes: 1 });
@@ -69,7 +70,7 @@ export function describeObjectLock(name: string, open: (uncommittedMs: number) =
       await put("long", "y");
       await lock.extend("long", Date.now() + HOUR_MS);
       while (Date.now() <= (await lockedUntil("short"))) await wait(100);
-      await expect(storage.delete(["long", "short"])).rejects.toMatchObject({ code: "OBJECT_LOCKED", details: { keys: ["long"] } });
+      await expect(storage.delete(["long", "short"])).rejects.toMatchObject({ code: "OBJECT_LOCKED", details: { locks: [{ key: "long" }] } });
       expect(await storage.stat("short")).toBeNull();
       expect(await contents("long")).toBe("y");
     });

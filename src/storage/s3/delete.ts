@@ -1,5 +1,6 @@
 import { DeleteObjectsCommand, ListObjectVersionsCommand, type ObjectIdentifier, type _Error as DeleteError } from "@aws-sdk/client-s3";
 import { HoldfastError } from "../../lib/errors.ts";
+import { objectsLocked } from "../locked-objects.ts";
 import { headObject } from "./head.ts";
 import { decodedKey } from "./list.ts";
 import { ask, type S3Place } from "./place.ts";
@@ -17,7 +18,7 @@ interface Version {
 
 /**
  * Deletes every version of the keys by its id: a delete without one would only hide what is kept. Locked ones stay; when
- * there are any, OBJECT_LOCKED names them in `details.keys` after all others are gone.
+ * there are any, OBJECT_LOCKED names them in `details.locks` after all others are gone.
  */
 export async function deleteObjects(place: S3Place, keys: readonly string[]): Promise<void> {
   for (const key of keys) place.keyOf(key);
@@ -27,7 +28,7 @@ export async function deleteObjects(place: S3Place, keys: readonly string[]): Pr
     const versions = place.lock === undefined ? all : await withoutHeld(place, all, locked);
     for (let first = 0; first < versions.length; first += BATCH) await deleteVersions(place, versions.slice(first, first + BATCH), locked);
   }
-  if (locked.size > 0) throw objectsLocked(place, locked);
+  if (locked.size > 0) throw objectsLocked(place.name, [...locked].map(([key, lockedUntilMs]) => ({ key, lockedUntilMs })));
 }
 
 async function versionsOfAll(place: S3Place, keys: readonly string[]): Promise<Version[]> {
@@ -98,11 +99,4 @@ async function requestDeletes(place: S3Place, versions: readonly Version[]): Pro
 
 function notDeleted(place: S3Place, key: string, said: string): HoldfastError {
   return new HoldfastError("STORAGE_REFUSED", `${place.nameOf(key)} could not be deleted (${said}).`, { hint: "Give the server's credentials the right to delete versions, if Holdfast is to delete what is no longer needed." });
-}
-
-function objectsLocked(place: S3Place, locked: ReadonlyMap<string, number | null>): HoldfastError {
-  const [[key, untilMs] = ["", null]] = locked;
-  const until = untilMs === null ? "by a legal hold" : `until ${new Date(untilMs).toISOString()}`;
-  const others = locked.size > 1 ? `, and so are ${String(locked.size - 1)} more` : "";
-  return new HoldfastError("OBJECT_LOCKED", `${place.nameOf(key)} is locked ${until}${others}.`, { details: { keys: [...locked.keys()] } });
 }
