@@ -74,9 +74,14 @@ interface LockedVersion {
 }
 
 async function allVersions(admin: S3Client, bucket: string): Promise<LockedVersion[]> {
-  const { Versions = [], IsTruncated } = await admin.send(new ListObjectVersionsCommand({ Bucket: bucket }));
-  expect(IsTruncated).toBe(false);
-  return Versions.map(({ Key, VersionId }) => ({ Key: Key!, VersionId: VersionId! }));
+  const versions: LockedVersion[] = [];
+  let marker: { KeyMarker?: string | undefined; VersionIdMarker?: string | undefined } = {};
+  for (;;) {
+    const page = await admin.send(new ListObjectVersionsCommand({ Bucket: bucket, ...marker }));
+    versions.push(...(page.Versions ?? []).map(({ Key, VersionId }) => ({ Key: Key!, VersionId: VersionId! })));
+    if (page.IsTruncated !== true) return versions;
+    marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
+  }
 }
 
 describeUnless(noVersitygw, "a MariaDB backed up to a bucket with a compliance lock", () => {

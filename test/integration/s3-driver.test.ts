@@ -137,10 +137,10 @@ describeUnless(noVersitygw, "the s3 driver on versitygw", () => {
     expect(await allOf(other!.list(""))).toEqual([]);
   });
 
-  test("more than 2 GiB go through in one object, in bounded memory, and are read from beyond it", async () => {
+  test("an object many times larger than the memory it may take goes through, and is read at its end", async () => {
     const storage = openStorage("s3", optionsFor(server, await makeBucket(server)));
     const chunk = Buffer.alloc(4 * MIB, "holdfast");
-    const [chunks, tail] = [512, Buffer.from("the end")];
+    const [chunks, tail] = [160, Buffer.from("the end")];
     const hash = createHash("sha256");
     for (let number = 0; number < chunks; number += 1) hash.update(chunk);
     const sizeBytes = chunks * chunk.byteLength + tail.byteLength;
@@ -154,7 +154,7 @@ describeUnless(noVersitygw, "the s3 driver on versitygw", () => {
     }
     const before = process.memoryUsage().arrayBuffers;
     await storage.put("large", body(), { sizeBytes, sha256: hash.update(tail).digest("hex") });
-    expect(peakBytes - before).toBeLessThan(256 * MIB);
+    expect(peakBytes - before).toBeLessThan(160 * MIB);
     expect(await storage.stat("large")).toEqual({ key: "large", sizeBytes });
     const end = await storage.get("large", { range: { start: sizeBytes - 15, end: sizeBytes } });
     expect(Buffer.concat(await end.toArray()).toString()).toBe("holdfastthe end");
