@@ -243,6 +243,26 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
         expect(await caught(keysOf(storage))).toMatchObject({ code: "STORAGE_FAILED" });
       });
 
+      test.each([
+        ["an object", /<Contents>.*?<\/Contents>/s],
+        ["whether it goes on", /<IsTruncated>false<\/IsTruncated>/],
+      ])("does not hide that %s is missing from a listing", async (_what, what) => {
+        proxy.break("GET", { kind: "take-out", what }, 1);
+        expect(await keysOf(storage)).toEqual(["first"]);
+        expect(proxy.seen).toHaveLength(2);
+        proxy.break("GET", { kind: "take-out", what });
+        expect(await caught(keysOf(storage))).toMatchObject({ code: "STORAGE_FAILED" });
+      });
+
+      test("does not hide that one is missing from what was deleted", async () => {
+        proxy.break("POST", { kind: "take-out", what: /<Deleted>.*?<\/Deleted>/s }, 1);
+        await storage.delete(["first"]);
+        expect(proxy.seen.filter(({ method }) => method === "POST")).toHaveLength(2);
+        proxy.break("POST", { kind: "take-out", what: /<Deleted>.*?<\/Deleted>/s });
+        await put("k");
+        expect(await caught(storage.delete(["k"]))).toMatchObject({ code: "STORAGE_FAILED" });
+      });
+
       test("does not make a deletion of what stays", async () => {
         proxy.break("POST", { kind: "truncate", toBytes: 60 }, 1);
         await storage.delete(["first"]);
