@@ -7,6 +7,7 @@ import type { Signed } from "../lib/signing.ts";
 import { backupPrefix, type LogSegment, REPOSITORY_MARK_KEY, segmentKey } from "../model/manifest.ts";
 import { judgeStranger } from "./check-documents.ts";
 import { documentOwner, expectedObjects } from "./check-expected.ts";
+import { TRIAL_PREFIX } from "./doctor-repository.ts";
 import { openRepository, readRepositoryMark } from "./open-repository.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
 
@@ -59,7 +60,7 @@ async function mapOfExpected(db: CatalogDb, repository: string): Promise<Map<str
   return new Map((await expectedObjects(db, repository)).map((object) => [object.key, object]));
 }
 
-/** Tells the objects of attempts that run, or that the sweep has still to delete. */
+/** Tells the objects of attempts that run, or that the sweep or the doctor has still to delete. */
 async function workUnderWay(db: CatalogDb, repository: string): Promise<(key: string) => boolean> {
   const prefixes = (await unfinishedBackupAttempts(db, repository)).map(({ id, instanceId }) => backupPrefix(instanceId, id));
   const keys = new Set(await grantedKeys(db, repository));
@@ -68,7 +69,7 @@ async function workUnderWay(db: CatalogDb, repository: string): Promise<(key: st
     keys.add(segmentKey(instanceId, timeline, segmentId));
   }
   const known = new Set(prefixes);
-  return (key) => keys.has(key) || known.has(key.slice(0, key.lastIndexOf("/") + 1));
+  return (key) => key.startsWith(TRIAL_PREFIX) || keys.has(key) || known.has(key.slice(0, key.lastIndexOf("/") + 1));
 }
 
 async function missingOrResized(ports: ControlPorts, repository: string, at: { listed: ReadonlyMap<string, number>; expected: ReadonlyMap<string, ExpectedObject> }): Promise<Map<string, CheckFinding>> {

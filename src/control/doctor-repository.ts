@@ -6,11 +6,12 @@ import { locksIn } from "../storage/locked-objects.ts";
 import type { ObjectLock, Storage } from "../storage/storage.ts";
 import { readDocument } from "./stored-document.ts";
 
-const PREFIX = "_control/doctor/";
+/** What the doctor writes to try a repository; where it is locked, it stays until a later run. */
+export const TRIAL_PREFIX = "_control/doctor/";
 
 /** Tells what a repository withstands by trying: it is written and read, and then overwriting and deleting are tried. Throws what the storage says. */
 export async function tryRepository(newId: NewId, subject: string, storage: Storage): Promise<Diagnosis[]> {
-  const key = `${PREFIX}${newId()}`;
+  const key = `${TRIAL_PREFIX}${newId()}`;
   await write(storage, key, "holdfast doctor\n");
   try {
     await readDocument(storage, key);
@@ -55,7 +56,7 @@ async function tryLock(subject: string, storage: Storage, lock: ObjectLock, key:
 /** What is locked goes at a later run. */
 async function removeTrials(storage: Storage): Promise<void> {
   const keys: string[] = [];
-  for await (const { key } of storage.list(PREFIX)) keys.push(key);
+  for await (const { key } of storage.list(TRIAL_PREFIX)) keys.push(key);
   try {
     await storage.delete(keys);
   } catch (error) {

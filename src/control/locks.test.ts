@@ -3,10 +3,12 @@ import { lockedStorage } from "../../test/fakes/locked-storage.ts";
 import { doomObjects } from "../catalog/pieces-in-work.ts";
 import type { ObjectLock, Storage } from "../storage/storage.ts";
 import { keysOf, openWorld, sha256, storeBackup, storePiece, submit, type World } from "./control.fixture.ts";
+import { surveyRepository } from "./check-survey.ts";
 import { claim } from "./dispatch.ts";
 import { tryRepository } from "./doctor-repository.ts";
 import { finishAttempt } from "./finish.ts";
 import { commitPiece } from "./commit-piece.ts";
+import { openRepository } from "./open-repository.ts";
 import type { ControlPorts } from "./ports.ts";
 import { deleteDoomedObjects, sweepDeadAttempts } from "./sweep.ts";
 
@@ -111,6 +113,25 @@ describe("in a repository with locks", () => {
     world.pass(3 * DAY_MS);
     expect((await sweepDeadAttempts(ports)).keys).toHaveLength(3);
     expect(await keysOf(storage, world.instanceId)).toEqual([]);
+  });
+
+  it("a check knows what waits for the end of its lock: replaced tails, a dead attempt's objects, the doctor's", async () => {
+    await openRepository(ports, storage);
+    const dead = await start({ kind: "backup", backupKind: "full" });
+    await storeBackup(world, dead);
+    await finishAttempt(ports, world.dispatcher, dead, { status: "failed", error: { code: "TOOL_FAILED", message: "No.", hint: "Look.", details: {} } });
+    const order = await start({ kind: "ship" });
+    const tail = await storePiece(world, order, { startPosition: 100, endPosition: 200 });
+    await commitPiece(ports, order, tail);
+    await commitPiece(ports, order, await storePiece(world, order, { kind: "segment", startPosition: 100, endPosition: 200, replaces: [tail.segmentId] }));
+    await tryRepository(ports.newId, "repository main", storage);
+    world.pass(2 * HOUR_MS);
+    await sweepDeadAttempts(ports);
+    // 3 of the dead attempt, 3 of the tail, 3 of the segment.
+    expect(await keysOf(storage, world.instanceId)).toHaveLength(9);
+    expect(await keysOf(storage, "_control/doctor/")).toHaveLength(1);
+    const survey = await surveyRepository(ports, "main", "hash");
+    expect({ unknown: survey.unknown, forged: survey.forged, seen: [...survey.seen] }).toEqual({ unknown: [], forged: [], seen: [] });
   });
 
   it("doctor says what was tried, and cleans up when the lock has ended", async () => {
