@@ -13,6 +13,13 @@ export interface Run {
 const run = promisify(execFile);
 const TICKS_PER_S = 100;
 
+/** Runs a file of ours with Node as bin/holdfast starts it; its stdout. */
+export async function runAsInstalled(file: string, args: readonly string[]): Promise<string> {
+  const env = { ...process.env, MALLOC_ARENA_MAX: "2" };
+  const { stdout } = await run(process.execPath, ["--max-semi-space-size=8", file, ...args], { maxBuffer: 64 * 1024 ** 2, env });
+  return stdout;
+}
+
 /** Runs a script in bash and times it with everything it waits for. */
 export async function timeShell(script: string): Promise<{ wallS: number; cpuS: number }> {
   const timed = `set -eu -o pipefail\nTIMEFORMAT='TIMED %R %U %S'\ntime {\n${script}\n}`;

@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { BackupReport } from "../src/model/job.ts";
 import type { JobResult, JobSpec } from "./job.ts";
-import { type Run, timeShell } from "./measure.ts";
+import { type Run, runAsInstalled, timeShell } from "./measure.ts";
 
 /** What both sides work on: one server, two age keys, folders of their own. */
 export interface Bench {
@@ -17,7 +15,6 @@ export interface Bench {
   readonly recipients: readonly string[];
 }
 
-const run = promisify(execFile);
 const JOB = join(import.meta.dirname, "job.ts");
 
 export interface HoldfastRun extends Run {
@@ -61,9 +58,7 @@ async function runJob(bench: Bench, restore: JobSpec["restore"]): Promise<Holdfa
   const spec: JobSpec = { connection, identity, recipients, repositoryPath: join(bench.dir, "repository"), scratchDir, ...(restore === undefined ? {} : { restore }) };
   const specPath = join(bench.dir, "job.json");
   await writeFile(specPath, JSON.stringify(spec), { mode: 0o600 });
-  // As bin/holdfast starts it.
-  const { stdout } = await run(process.execPath, ["--max-semi-space-size=8", JOB, specPath], { maxBuffer: 64 * 1024 ** 2, env: { ...process.env, MALLOC_ARENA_MAX: "2" } });
-  const result = JSON.parse(stdout) as JobResult;
+  const result = JSON.parse(await runAsInstalled(JOB, [specPath])) as JobResult;
   return { ...result, storedBytes: result.report?.packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? 0 };
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
+import { chunkHead, payload, payloadHead } from "../test/fakes/xbstream.ts";
 import { TextSource } from "./text.ts";
 
 /*
@@ -17,24 +18,8 @@ function firstPage(): Buffer {
   return page;
 }
 
-function head(type: "P" | "E", path: string): Buffer {
-  const bytes = Buffer.alloc(14 + path.length);
-  bytes.write(`XBSTCK01\0${type}`, "latin1");
-  bytes.writeUInt32LE(path.length, 10);
-  bytes.write(path, 14, "latin1");
-  return bytes;
-}
-
-function payloadHead(path: string, data: { readonly sizeBytes: number; readonly crc: number; readonly offset: number }): Buffer {
-  const numbers = Buffer.alloc(20);
-  numbers.writeBigUInt64LE(BigInt(data.sizeBytes), 0);
-  numbers.writeBigUInt64LE(BigInt(data.offset), 8);
-  numbers.writeUInt32LE(data.crc, 16);
-  return Buffer.concat([head("P", path), numbers]);
-}
-
 function file(path: string, data: Buffer): Buffer {
-  return Buffer.concat([payloadHead(path, { sizeBytes: data.byteLength, crc: crc32(data), offset: 0 }), data, head("E", path)]);
+  return Buffer.concat([payload(path, data), chunkHead("E", path)]);
 }
 
 function write(bytes: Uint8Array): void {
@@ -56,9 +41,9 @@ const data = block();
 const crc = crc32(data);
 write(file("ibdata1", firstPage()));
 for (let offset = 0; offset < totalBytes; offset += CHUNK_BYTES) {
-  write(payloadHead("bench/t.ibd", { sizeBytes: CHUNK_BYTES, crc, offset }));
+  write(payloadHead("bench/t.ibd", { sizeBytes: CHUNK_BYTES, crc }, { offset }));
   write(data);
 }
-write(head("E", "bench/t.ibd"));
+write(chunkHead("E", "bench/t.ibd"));
 for (const path of ["ib_logfile0", "xtrabackup_checkpoints", "xtrabackup_info"]) write(file(path, Buffer.from("stand-in\n")));
 process.stderr.write("stand-in completed OK!\n");

@@ -1,7 +1,6 @@
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { runAsInstalled } from "./measure.ts";
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
@@ -25,10 +24,7 @@ export async function compareMemory(dir: string, sizeBytes: number): Promise<str
 }
 
 async function pack(dir: string, sizeBytes: number, recipient: string): Promise<Packed> {
-  const { stdout } = await promisify(execFile)(process.execPath, ["--max-semi-space-size=8", join(import.meta.dirname, "stand-in-job.ts"), String(sizeBytes), dir, recipient], {
-    env: { ...process.env, MALLOC_ARENA_MAX: "2" },
-  });
-  return JSON.parse(stdout) as Packed;
+  return JSON.parse(await runAsInstalled(join(import.meta.dirname, "stand-in-job.ts"), [String(sizeBytes), dir, recipient])) as Packed;
 }
 
 function text({ plainBytes, wallS, peakRssBytes }: Packed): string {

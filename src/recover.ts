@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -167,11 +167,5 @@ async function putBack({ db }: Catalog, { state, policies }: StoredState): Promi
 /** Readable by its owner alone: a person will write secrets into it. */
 async function writeNewFile(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeFile(path, text, { flag: "wx", mode: 0o600, flush: true });
 }

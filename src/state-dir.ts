@@ -1,4 +1,4 @@
-import { chmod, link, open, readFile, unlink } from "node:fs/promises";
+import { chmod, link, readFile, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { generateKeyPair, identityFileText, parseIdentities, readIdentityFile } from "./keys/identities.ts";
 import type { Clock } from "./lib/clock.ts";
@@ -92,7 +92,7 @@ async function readOrCreate(path: string, make: () => Promise<string>): Promise<
   if (existing !== null) return existing;
   const content = await make();
   const temporary = `${path}.new-${String(process.pid)}`;
-  await writeDurably(temporary, content);
+  await writeFile(temporary, content, { mode: 0o600, flush: true });
   try {
     await link(temporary, path);
   } catch (error) {
@@ -110,15 +110,5 @@ async function readIfThere(path: string): Promise<string | null> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
-  }
-}
-
-async function writeDurably(path: string, content: string): Promise<void> {
-  const handle = await open(path, "w", 0o600);
-  try {
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

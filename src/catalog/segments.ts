@@ -75,17 +75,13 @@ export async function pieceSpans(db: CatalogDb, instanceId: string, timeline?: s
   return rows.map((row) => ({ ...row, closesFile: row.closesFile !== 0 }));
 }
 
+function piecesOf(db: CatalogDb, { instanceId, timeline }: { instanceId: string; timeline: string }) {
+  return db.selectFrom("logPiece").select(["repository", "segment"]).where("instanceId", "=", instanceId).where("timeline", "=", timeline);
+}
+
 /** Pieces of one timeline in log order, from file number `fromFile` on; whole documents, for plans. */
 export async function piecesFrom(db: CatalogDb, place: { instanceId: string; timeline: string; fromFile: number }): Promise<SegmentRef[]> {
-  const rows = await db
-    .selectFrom("logPiece")
-    .select(["repository", "segment"])
-    .where("instanceId", "=", place.instanceId)
-    .where("timeline", "=", place.timeline)
-    .where("fileNumber", ">=", place.fromFile)
-    .orderBy("fileNumber")
-    .orderBy("startPosition")
-    .execute();
+  const rows = await piecesOf(db, place).where("fileNumber", ">=", place.fromFile).orderBy("fileNumber").orderBy("startPosition").execute();
   return rows.map(refOf);
 }
 
@@ -107,11 +103,7 @@ export async function piecesOverlapping(
   db: CatalogDb,
   range: { instanceId: string; timeline: string; fileNumber: number; startPosition: number; endPosition: number },
 ): Promise<SegmentRef[]> {
-  const rows = await db
-    .selectFrom("logPiece")
-    .select(["repository", "segment"])
-    .where("instanceId", "=", range.instanceId)
-    .where("timeline", "=", range.timeline)
+  const rows = await piecesOf(db, range)
     .where("fileNumber", "=", range.fileNumber)
     .where("startPosition", "<", range.endPosition)
     .where("endPosition", ">", range.startPosition)

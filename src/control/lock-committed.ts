@@ -1,4 +1,5 @@
 import { getPolicy } from "../catalog/policies.ts";
+import { sideBySide } from "../lib/side-by-side.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
 
 const AT_ONCE = 8;
@@ -15,9 +16,5 @@ export async function lockCommitted(ports: ControlPorts, { repository, policy, k
   if (lock === undefined) return;
   const lockMs = (await getPolicy(ports.catalog.db, policy))?.spec.lockFor ?? lock.committedMs;
   const untilMs = ports.clock.nowMs() + lockMs;
-  const waiting = [...keys];
-  const extend = async (): Promise<void> => {
-    for (let key = waiting.shift(); key !== undefined; key = waiting.shift()) await lock.extend(key, untilMs);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, extend));
+  await sideBySide(keys, AT_ONCE, (key) => lock.extend(key, untilMs));
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
 import { initDataDir, sandboxAccount, startServer } from "../engines/mysql/server-process.ts";
 import { silentLog } from "../lib/log.ts";
+import { freePort } from "./free-port.ts";
 
 /** A MariaDB of the demo's own, on loopback, in a directory that goes with the demo. */
 export interface SourceServer {
@@ -90,18 +90,4 @@ export async function startRestored(dataDir: string, rootDir: string): Promise<{
       await rm(home, { recursive: true, force: true });
     },
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => {
-        if (typeof address === "object" && address !== null) resolve(address.port);
-        else reject(new Error("no loopback port was given"));
-      });
-    });
-  });
 }

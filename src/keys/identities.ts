@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { type Clock, isoTime } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
+import { syncFolder } from "../lib/folders.ts";
 
 /** An age key pair. `identity` is the secret: never log it, never send it. */
 export interface KeyPair {
@@ -36,16 +37,7 @@ export async function writeIdentityFile(path: string, pair: KeyPair, clock: Cloc
   } finally {
     await file.close();
   }
-  await syncDirectory(dirname(path));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await syncFolder(dirname(path));
 }
 
 /**

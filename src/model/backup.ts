@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { backupFactsSchema, backupKindSchema, logSegmentSchema, storedPartSchema } from "./manifest.ts";
+import { backupFactsSchema, backupKindSchema, backupOriginSchema, logSegmentSchema, storedPartSchema } from "./manifest.ts";
 import { logPositionSchema } from "./position.ts";
 import { tierSchema } from "./policy.ts";
 import { idSchema, isoTimeSchema, nameSchema, sizeBytesSchema } from "./scalars.ts";
@@ -15,13 +15,7 @@ export const backupSchema = z.object({
   policy: z.string(),
   jobId: idSchema,
   repository: nameSchema,
-  kind: backupKindSchema,
-  parentId: idSchema.nullable(),
-  chainId: idSchema,
-  timeline: idSchema,
-  scheduledAt: isoTimeSchema,
-  startedAt: isoTimeSchema,
-  endedAt: isoTimeSchema,
+  ...backupOriginSchema.shape,
   committedAt: isoTimeSchema,
   streamBytes: sizeBytesSchema,
   storedBytes: sizeBytesSchema,

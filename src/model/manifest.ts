@@ -39,15 +39,8 @@ export type BackupFacts = z.infer<typeof backupFactsSchema>;
 export const backupKindSchema = z.enum(["full", "incremental"]);
 export type BackupKind = z.infer<typeof backupKindSchema>;
 
-/** The commit record of a backup: written last, by the server, signed. No names of tables. */
-export const manifestSchema = z.object({
-  formatVersion: z.literal(FORMAT_VERSION),
-  repositoryId: idSchema,
-  backupId: idSchema,
-  jobId: idSchema,
-  /** `createdAt` lets a rebuilt catalog say since when the instance is known. */
-  instance: z.object({ id: idSchema, name: z.string(), engine: z.string(), createdAt: isoTimeSchema.optional() }),
-  policy: z.string(),
+/** What of a backup's origin its manifest, the catalog and the API all tell. */
+export const backupOriginSchema = z.object({
   kind: backupKindSchema,
   /** Null for a full. */
   parentId: idSchema.nullable(),
@@ -57,6 +50,18 @@ export const manifestSchema = z.object({
   scheduledAt: isoTimeSchema,
   startedAt: isoTimeSchema,
   endedAt: isoTimeSchema,
+});
+
+/** The commit record of a backup: written last, by the server, signed. No names of tables. */
+export const manifestSchema = z.object({
+  formatVersion: z.literal(FORMAT_VERSION),
+  repositoryId: idSchema,
+  backupId: idSchema,
+  jobId: idSchema,
+  /** `createdAt` lets a rebuilt catalog say since when the instance is known. */
+  instance: z.object({ id: idSchema, name: z.string(), engine: z.string(), createdAt: isoTimeSchema.optional() }),
+  policy: z.string(),
+  ...backupOriginSchema.shape,
   stream: z.object({ format: z.string(), sizeBytes: sizeBytesSchema }),
   packs: z.array(storedPartSchema).min(1),
   index: storedPartSchema,

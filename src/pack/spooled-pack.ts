@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { HoldfastError } from "../lib/errors.ts";
 import { provenBody } from "../lib/proven-body.ts";
+import { writeAll } from "../lib/write-all.ts";
 import type { SealedPack } from "./contract.ts";
 
 const READ_BYTES = 1024 * 1024;
@@ -93,10 +94,6 @@ async function readPiece(file: FileHandle, { path, offset, sizeBytes }: { path: 
   });
   if (bytesRead === 0) throw lost(path);
   return buffer.subarray(0, bytesRead);
-}
-
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < chunk.byteLength; ) offset += (await file.write(chunk, offset)).bytesWritten;
 }
 
 function lost(path: string, cause?: unknown): HoldfastError {

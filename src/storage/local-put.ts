@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, lstat, mkdir, open, unlink } from "node:fs/promises";
+import { link, lstat, mkdir, open, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { HoldfastError } from "../lib/errors.ts";
-import { makeFolders } from "../lib/folders.ts";
+import { makeFolders, syncFolder } from "../lib/folders.ts";
+import { writeAll } from "../lib/write-all.ts";
 import { checkKey, UNFINISHED_FOLDER } from "./keys.ts";
 import { fileSystemError, systemCode } from "./local-errors.ts";
 import { receivedBody } from "./received-body.ts";
@@ -61,14 +62,6 @@ async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promi
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < chunk.byteLength) {
-    const { bytesWritten } = await file.write(chunk, offset);
-    offset += bytesWritten;
   }
 }
 
@@ -132,15 +125,6 @@ async function makeUnfinishedFolder(path: string): Promise<void> {
   const firstMade = await makeFolders(path, FOLDER_MODE);
   if (firstMade === undefined) return;
   for (let made = path; made.length >= firstMade.length; made = dirname(made)) await syncFolder(dirname(made));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -19,7 +19,6 @@ const localOptionsSchema = z.strictObject({
   path: z
     .string()
     .refine((path) => isAbsolute(path), "is not an absolute path")
-    .meta({ path: true })
     .meta({ path: true, description: "Path of the directory; made when it is not there." }),
 });
 

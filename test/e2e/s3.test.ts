@@ -84,6 +84,12 @@ async function allVersions(admin: S3Client, bucket: string): Promise<LockedVersi
   }
 }
 
+async function expectProven(ground: Ground): Promise<void> {
+  await expectRestored(ground, "r1");
+  const newest = (await ground.world.holdfast.newestBackup())!;
+  expect(await ground.world.holdfast.verify(newest.backupId)).toMatchObject({ status: "passed", tier: "T4" });
+}
+
 describeUnless(noVersitygw, "a MariaDB backed up to a bucket with a compliance lock", () => {
   let ground: Ground;
   beforeAll(async () => {
@@ -92,11 +98,7 @@ describeUnless(noVersitygw, "a MariaDB backed up to a bucket with a compliance l
   });
   afterAll(() => ground.stop());
 
-  it("is restored to the last transaction, and proven by a verification to its end", async () => {
-    await expectRestored(ground, "r1");
-    const newest = (await ground.world.holdfast.newestBackup())!;
-    expect(await ground.world.holdfast.verify(newest.backupId)).toMatchObject({ status: "passed", tier: "T4" });
-  });
+  it("is restored to the last transaction, and proven by a verification to its end", () => expectProven(ground));
 
   it("has every object of its backups locked for the committed period", async () => {
     const admin = adminOf(ground.server);
@@ -146,11 +148,7 @@ describeUnless(noCeph, "a MariaDB backed up to Ceph, without locks", () => {
   });
   afterAll(() => ground.stop());
 
-  it("is restored to the last transaction, and proven by a verification to its end", async () => {
-    await expectRestored(ground, "r1");
-    const newest = (await ground.world.holdfast.newestBackup())!;
-    expect(await ground.world.holdfast.verify(newest.backupId)).toMatchObject({ status: "passed", tier: "T4" });
-  });
+  it("is restored to the last transaction, and proven by a verification to its end", () => expectProven(ground));
 
   it("is described by doctor as open to whoever has the credentials", async () => {
     const [tried] = await repositoryDiagnosis(ground.world);

@@ -4,7 +4,7 @@ import type { MysqlConnection } from "../../src/engines/mysql/options.ts";
 import { probe } from "../../src/engines/mysql/probe.ts";
 import type { ProbeReport } from "../../src/model/instance.ts";
 import { asParent, backupRun, FULL, NEVER } from "../fixtures/backup-run.ts";
-import { freePort } from "../fixtures/temp.ts";
+import { freePort } from "../../src/demo/free-port.ts";
 import { type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
 
 const run = backupRun();

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { requireSuccess, startTool } from "../../lib/process.ts";
 import { quoteId, type Session } from "./connect.ts";
 import { asHoldfastError, HoldfastError } from "../../lib/errors.ts";
+import { syncFolder } from "../../lib/folders.ts";
 import { findTool, knownOptions } from "./tools.ts";
 
 export interface DumpRequest {
@@ -47,7 +48,7 @@ export async function dumpTable(session: Session, request: DumpRequest): Promise
   } finally {
     await file.close();
   }
-  await syncDirectory(dirname(sqlPath));
+  await syncFolder(dirname(sqlPath));
 }
 
 async function tableKind(session: Session, schema: string, table: string): Promise<string> {
@@ -96,12 +97,3 @@ const DUMP_OPTIONS = [
   "--max-allowed-packet=1G",
   "--default-character-set=utf8mb4",
 ];
-
-async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}

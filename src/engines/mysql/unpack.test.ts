@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { chunkHead, payload } from "../../../test/fakes/xbstream.ts";
 import { HoldfastError } from "../../lib/errors.ts";
 import { silentLog } from "../../lib/log.ts";
 import type { EngineContext } from "../engine.ts";
@@ -19,28 +19,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-function head(type: "P" | "E", path: string): Buffer {
-  const bytes = Buffer.alloc(14 + path.length);
-  bytes.write(`XBSTCK01\0${type}`, "latin1");
-  bytes.writeUInt32LE(path.length, 10);
-  bytes.write(path, 14, "latin1");
-  return bytes;
-}
-
-function payload(path: string, data: Buffer, offset = 0): Buffer {
-  const numbers = Buffer.alloc(20);
-  numbers.writeBigUInt64LE(BigInt(data.length), 0);
-  numbers.writeBigUInt64LE(BigInt(offset), 8);
-  numbers.writeUInt32LE(crc32(data), 16);
-  return Buffer.concat([head("P", path), numbers, data]);
-}
-
 function extract(pieces: readonly Buffer[], target = join(dir, "d")): Promise<void> {
   return unpack(context, Readable.from(pieces, { objectMode: false }), target, NEVER);
 }
 
 it("writes interleaved files, in folders, each byte at its place, and empty ones too", async () => {
-  const stream = Buffer.concat([payload("a", Buffer.from("one")), payload("x/y/b", Buffer.from("two")), payload("a", Buffer.from("four"), 3), head("E", "a"), head("E", "x/y/b"), head("E", "./x/none")]);
+  const stream = Buffer.concat([payload("a", Buffer.from("one")), payload("x/y/b", Buffer.from("two")), payload("a", Buffer.from("four"), { offset: 3 }), chunkHead("E", "a"), chunkHead("E", "x/y/b"), chunkHead("E", "./x/none")]);
   for (const size of [1, 7, 64, stream.length]) {
     const target = join(dir, `d${String(size)}`);
     const pieces = Array.from({ length: Math.ceil(stream.length / size) }, (_, index) => Buffer.from(stream.subarray(index * size, (index + 1) * size)));
@@ -52,15 +36,15 @@ it("writes interleaved files, in folders, each byte at its place, and empty ones
 });
 
 it("gives the memory of the stream's pieces back", async () => {
-  const piece = Buffer.concat([payload("a", Buffer.alloc(1_000_000, 7)), head("E", "a")]);
+  const piece = Buffer.concat([payload("a", Buffer.alloc(1_000_000, 7)), chunkHead("E", "a")]);
   await extract([piece]);
   expect(piece.byteLength).toBe(0);
   expect((await readFile(join(dir, "d/a"))).equals(Buffer.alloc(1_000_000, 7))).toBe(true);
 });
 
 it.each([
-  ["a path that is a file and a folder", [payload("a", Buffer.from("1")), head("E", "a"), payload("a/b", Buffer.from("2")), head("E", "a/b")]],
-  ["a path that leads out", [payload("../a", Buffer.from("1")), head("E", "../a")]],
+  ["a path that is a file and a folder", [payload("a", Buffer.from("1")), chunkHead("E", "a"), payload("a/b", Buffer.from("2")), chunkHead("E", "a/b")]],
+  ["a path that leads out", [payload("../a", Buffer.from("1")), chunkHead("E", "../a")]],
   ["a file without an end", [payload("a", Buffer.from("1"))]],
   ["no stream at all", [Buffer.from("something else")]],
 ])("refuses %s as STREAM_DAMAGED", async (_what, pieces) => {

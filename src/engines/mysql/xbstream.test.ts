@@ -1,28 +1,10 @@
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { chunkHead, payload } from "../../../test/fakes/xbstream.ts";
 import { isHoldfastError } from "../../lib/errors.ts";
 import type { IndexedFile } from "../../model/backup-index.ts";
 import { inspectStream } from "./xbstream.ts";
-
-function head(type: string, path: string, flags = 0): Buffer {
-  const name = Buffer.from(path, "utf8");
-  const bytes = Buffer.alloc(14 + name.length);
-  bytes.write("XBSTCK01", "latin1");
-  bytes.writeUInt8(flags, 8);
-  bytes.write(type, 9, "latin1");
-  bytes.writeUInt32LE(name.length, 10);
-  name.copy(bytes, 14);
-  return bytes;
-}
-
-function payload(path: string, data: Buffer, options: { offset?: number; type?: string; flags?: number } = {}): Buffer {
-  const numbers = Buffer.alloc(20);
-  numbers.writeBigUInt64LE(BigInt(data.length), 0);
-  numbers.writeBigUInt64LE(BigInt(options.offset ?? 0), 8);
-  numbers.writeUInt32LE(crc32(data), 16);
-  return Buffer.concat([head(options.type ?? "P", path, options.flags), numbers, data]);
-}
 
 function firstPage(spaceId: number): Buffer {
   const page = Buffer.alloc(64, 7);
@@ -36,16 +18,16 @@ const CHUNKS = [
   payload("ibdata1", firstPage(0)),
   payload("shop/t.ibd", firstPage(5)),
   payload("ibdata1", Buffer.from("more"), { offset: 64 }),
-  head("E", "ibdata1"),
+  chunkHead("E", "ibdata1"),
   payload("shop/t.ibd", Buffer.alloc(5000, 1), { offset: 64 }),
-  head("E", "shop/t.ibd"),
+  chunkHead("E", "shop/t.ibd"),
   payload("shop/i.ibd.meta", Buffer.from("page_size = 16384\nspace_id = 12\n")),
-  head("E", "shop/i.ibd.meta"),
+  chunkHead("E", "shop/i.ibd.meta"),
   payload("shop/a.ren", Buffer.from("shop/b")),
-  head("E", "shop/a.ren"),
-  head("E", "shop/c.del"),
+  chunkHead("E", "shop/a.ren"),
+  chunkHead("E", "shop/c.del"),
   payload("./shop/n.new", firstPage(0)),
-  head("E", "./shop/n.new"),
+  chunkHead("E", "./shop/n.new"),
 ];
 const STREAM = Buffer.concat(CHUNKS);
 const BORDERS = CHUNKS.reduce<number[]>((ends, chunk) => [...ends, (ends.at(-1) ?? 0) + chunk.length], [0]);
@@ -135,20 +117,20 @@ describe("the inspector of a backup stream", () => {
   });
 
   it.each(["/etc/passwd", "../x", "shop/../../x", "a\0b"])("refuses the path %j", (path) => {
-    expect(refusedAt(Buffer.concat([head("E", path)]))).toBe(0);
+    expect(refusedAt(Buffer.concat([chunkHead("E", path)]))).toBe(0);
   });
 
   it("refuses a chunk of an unknown type unless it is marked ignorable", () => {
     const strange = payload("x", Buffer.from("abc"), { type: "S" });
     expect(refusedAt(strange)).toBe(0);
     const ignorable = payload("x", Buffer.from("abc"), { type: "S", flags: 1 });
-    expect(inspected(Buffer.concat([ignorable, head("E", "y")])).map((file) => file.path)).toEqual(["y"]);
+    expect(inspected(Buffer.concat([ignorable, chunkHead("E", "y")])).map((file) => file.path)).toEqual(["y"]);
   });
 
   it("refuses a chunk that does not follow on the one before it, and a file that comes again", () => {
-    const gap = Buffer.concat([payload("t", Buffer.from("ab")), payload("t", Buffer.from("cd"), { offset: 3 }), head("E", "t")]);
+    const gap = Buffer.concat([payload("t", Buffer.from("ab")), payload("t", Buffer.from("cd"), { offset: 3 }), chunkHead("E", "t")]);
     expect(refusedAt(gap)).toBe(BORDERS[0]! + 14 + 1 + 20 + 2);
-    expect(refusedAt(Buffer.concat([head("E", "t"), head("E", "t")]))).toBe(15);
+    expect(refusedAt(Buffer.concat([chunkHead("E", "t"), chunkHead("E", "t")]))).toBe(15);
   });
 
   it("refuses an empty stream", () => {

@@ -1,5 +1,6 @@
 import { DeleteObjectsCommand, ListObjectVersionsCommand, type ObjectIdentifier, type _Error as DeleteError } from "@aws-sdk/client-s3";
 import { HoldfastError } from "../../lib/errors.ts";
+import { sideBySide } from "../../lib/side-by-side.ts";
 import { objectsLocked } from "../locked-objects.ts";
 import { headObject } from "./head.ts";
 import { decodedKey } from "./list.ts";
@@ -32,12 +33,10 @@ export async function deleteObjects(place: S3Place, keys: readonly string[]): Pr
 }
 
 async function versionsOfAll(place: S3Place, keys: readonly string[]): Promise<Version[]> {
-  const waiting = [...keys];
   const versions: Version[] = [];
-  const lookUp = async (): Promise<void> => {
-    for (let key = waiting.shift(); key !== undefined; key = waiting.shift()) versions.push(...(await versionsOf(place, key)));
-  };
-  await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, lookUp));
+  await sideBySide(keys, LOOKUPS_AT_ONCE, async (key) => {
+    versions.push(...(await versionsOf(place, key)));
+  });
   return versions;
 }
 
@@ -65,15 +64,11 @@ export async function versionsOf(place: S3Place, key: string): Promise<Version[]
 
 /** Not left to the store: there are some that forget a legal hold when the lock beside it has ended. */
 async function withoutHeld(place: S3Place, versions: readonly Version[], locked: Map<string, number | null>): Promise<Version[]> {
-  const waiting = [...versions];
   const free: Version[] = [];
-  const lookUp = async (): Promise<void> => {
-    for (let version = waiting.shift(); version !== undefined; version = waiting.shift()) {
-      if (version.isData && (await headObject(place, version.key, version))?.isHeld === true) locked.set(version.key, null);
-      else free.push(version);
-    }
-  };
-  await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, lookUp));
+  await sideBySide(versions, LOOKUPS_AT_ONCE, async (version) => {
+    if (version.isData && (await headObject(place, version.key, version))?.isHeld === true) locked.set(version.key, null);
+    else free.push(version);
+  });
   return free;
 }
 
