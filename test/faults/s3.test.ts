@@ -5,6 +5,7 @@ import { openStorage } from "../../src/storage/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { type FaultProxy, startFaultProxy } from "../fixtures/fault-proxy.ts";
 import { noCeph, startCeph } from "../fixtures/s3-ceph.ts";
+import { until } from "../fixtures/log-collector.ts";
 import { makeBucket, optionsFor, type S3Server } from "../fixtures/s3-server.ts";
 import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";
 import { describeUnless } from "../skip.ts";
@@ -214,6 +215,24 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
         await truth.put("large", [large], promise(large));
         proxy.break("GET", { kind: "cut", afterBytes: 0 });
         expect(await caught(read(storage, "large"))).toMatchObject({ code: "STORAGE_FAILED" });
+      });
+
+      test("that hangs and is given up closes at once, and its connection with it", async () => {
+        await truth.put("large", [large], promise(large));
+        proxy.break("GET", { kind: "hang", afterBytes: 300_000 });
+        const stream = await storage.get("large");
+        await new Promise<void>((resolve) => {
+          let takenBytes = 0;
+          stream.on("data", (chunk: Buffer) => {
+            takenBytes += chunk.byteLength;
+            if (takenBytes === 300_000) resolve();
+          });
+        });
+        const closed = new Promise((resolve) => stream.once("close", resolve));
+        stream.destroy();
+        await closed;
+        await until("the connection has ended", () => proxy.seen[0]!.isClosed);
+        expect(proxy.seen).toHaveLength(1);
       });
 
       test("that drips comes whole", async () => {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { chmod, cp, open, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { EngineContext, Unpacked } from "../../src/engines/engine.ts";
@@ -204,6 +205,18 @@ describe("a backup that goes wrong", () => {
     return false;
   }
 
+  /** Takes what a stopped tool had written before, so that whoever gives the stream up finds it waiting for the tool. */
+  async function untilNothingComes(stream: Readable): Promise<void> {
+    let comes = true;
+    stream.on("data", () => {
+      comes = true;
+    });
+    while (comes) {
+      comes = false;
+      await sleep(500);
+    }
+  }
+
   it("fails its stream when the tool is killed in the middle", async () => {
     const context = await run.context(server.connection);
     const source = await startBackup(context, FULL, NEVER);
@@ -225,6 +238,7 @@ describe("a backup that goes wrong", () => {
     expect(pid).toBeGreaterThan(0);
     // A tool that hangs does not notice a closed pipe, and does not listen to SIGTERM.
     process.kill(pid, "SIGSTOP");
+    await untilNothingComes(source.stream);
     source.stream.destroy();
     expect(await gone(pid)).toBe(true);
   });

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { HoldfastError } from "../../lib/errors.ts";
 import { handOverChunks } from "../../lib/give-back.ts";
+import { onGivenUp } from "../../lib/given-up.ts";
 import { requireSuccess, startTool, type Tool } from "../../lib/process.ts";
 import type { IndexedFile } from "../../model/backup-index.ts";
 import { watchLock } from "./lock-watch.ts";
@@ -44,19 +45,14 @@ export function watchBackup(spec: StreamSpec): WatchedStream {
   const tool = startTool({ file: spec.file, args: spec.args, signal, killAfterMs: KILL_AFTER_MS, onStderrLine });
   void tool.exited.then(() => lock.stop());
   let files: IndexedFile[] | null = null;
-  const stream = handOverChunks(
-    Readable.from(
-      watched({ tool, log, check: spec.check, signal }, (found) => {
-        files = found;
-      }),
-      { objectMode: false, highWaterMark: HIGH_WATER_BYTES },
-    ),
-  );
-  // Whoever gives the stream up must not leave a tool behind that holds backup locks.
-  stream.once("close", () => {
+  const chunks = watched({ tool, log, check: spec.check, signal }, (found) => {
+    files = found;
+  });
+  // Whoever gives the stream up must not leave a tool behind that holds backup locks, be it one that hangs.
+  const stream = onGivenUp(Readable.from(chunks, { objectMode: false, highWaterMark: HIGH_WATER_BYTES }), () => {
     if (files === null) stop(tool);
   });
-  return { stream, phase: () => log.phase(), files: () => files };
+  return { stream: handOverChunks(stream), phase: () => log.phase(), files: () => files };
 }
 
 async function* watched(run: { tool: Tool; log: ToolLog; check: () => Promise<void>; signal: AbortSignal }, done: (files: IndexedFile[]) => void): AsyncGenerator<Uint8Array> {

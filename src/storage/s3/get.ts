@@ -1,7 +1,8 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
-import { Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import { delay } from "../../lib/clock.ts";
 import { HoldfastError } from "../../lib/errors.ts";
+import { onGivenUp } from "../../lib/given-up.ts";
 import { mayRetry, pauseMs } from "../../lib/retry.ts";
 import { checkRange } from "../keys.ts";
 import type { GetOptions } from "../storage.ts";
@@ -33,7 +34,14 @@ export async function getObject(place: S3Place, key: string, { range, signal }: 
     return Readable.from([], { objectMode: false });
   }
   const first = await ask(place, { action: "read", name: place.nameOf(key), signal }, () => open(place, key, { range, signal }));
-  return abortable(Readable.from(bytesOf(place, key, first, signal), { objectMode: false }), first.body, signal);
+  const givenUp = new AbortController();
+  const ends = signal === undefined ? givenUp.signal : AbortSignal.any([signal, givenUp.signal]);
+  const stream = onGivenUp(Readable.from(bytesOf(place, key, first, ends), { objectMode: false }), () => {
+    givenUp.abort(new Error("nobody reads any more"));
+    // A stream that nobody began to read holds a connection all the same.
+    first.body.destroy();
+  });
+  return abortable(stream, signal);
 }
 
 function isWhole({ start, end }: Range): boolean {
@@ -93,7 +101,7 @@ function senseless(place: S3Place, key: string, what: string, body: Readable | u
   return new HoldfastError("STORAGE_FAILED", `The answer to a read of ${place.nameOf(key)} makes no sense: ${what}.`);
 }
 
-async function* bytesOf(place: S3Place, key: string, first: Answer, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+async function* bytesOf(place: S3Place, key: string, first: Answer, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   const { range, etag } = first;
   let reached = range.start;
   let answer: Answer | undefined = first;
@@ -101,7 +109,7 @@ async function* bytesOf(place: S3Place, key: string, first: Answer, signal: Abor
   for (let failures = 0; reached < range.end; ) {
     try {
       answer ??= await open(place, key, { range: { start: reached, end: range.end }, etag, signal });
-      for await (const chunk of answer.body) {
+      for await (const chunk of addAbortSignal(signal, answer.body)) {
         const { byteLength } = chunk as Uint8Array;
         if (reached + byteLength > range.end) throw new HoldfastError("STORAGE_FAILED", `More bytes than asked for came of ${place.nameOf(key)}.`);
         reached += byteLength;
@@ -110,7 +118,7 @@ async function* bytesOf(place: S3Place, key: string, first: Answer, signal: Abor
       }
       if (reached < range.end) throw new HoldfastError("STORAGE_FAILED", `${place.nameOf(key)} ended at byte ${String(reached)} of ${String(range.end)}.`);
     } catch (error) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       failures += 1;
       const told = s3Error(error, "read", place.nameOf(key));
       if (!mayRetry(told) || failures >= place.retries.tries) throw told;
@@ -123,13 +131,10 @@ async function* bytesOf(place: S3Place, key: string, first: Answer, signal: Abor
 }
 
 /** Ends the stream with the signal's own reason, so that a cancel is not taken for a fault of the store. */
-function abortable(stream: Readable, body: Readable, signal: AbortSignal | undefined): Readable {
-  // A stream that nobody began to read holds a connection all the same.
-  stream.once("close", () => body.destroy());
+function abortable(stream: Readable, signal: AbortSignal | undefined): Readable {
   if (signal === undefined) return stream;
   const onAbort = (): void => {
     stream.destroy(signal.reason as Error);
-    body.destroy();
   };
   signal.addEventListener("abort", onAbort, { once: true });
   stream.once("close", () => signal.removeEventListener("abort", onAbort));
