@@ -25,7 +25,7 @@ export function benchOptions(args: readonly string[]): BenchOptions {
       "stand-in": { type: "string" },
       dir: { type: "string" },
       peers: { type: "boolean", default: false },
-      layout: { type: "string", default: "rows" },
+      layout: { type: "string", default: "tables" },
     },
   });
   const standIn = values["stand-in"];

@@ -6,11 +6,16 @@ import { isIncompressible, STORE_LEVEL } from "./incompressible.ts";
 import { compressFrame } from "./zstd-frame.ts";
 
 const MIB = 1024 * 1024;
+const PAGE_BYTES = 16 * 1024;
 const text = (sizeBytes: number): Buffer => Buffer.alloc(sizeBytes, "the quick brown fox jumps over the lazy dog; ");
+
+/** Pages of a table whose rows are noise: the end of each page is empty. */
+const noisyPages = (sizeBytes: number): Buffer => Buffer.concat(Array.from({ length: sizeBytes / PAGE_BYTES }, () => Buffer.concat([randomBytes(0.82 * PAGE_BYTES), Buffer.alloc(PAGE_BYTES)]).subarray(0, PAGE_BYTES)));
 
 describe("isIncompressible", () => {
   it.each([
     ["random bytes", randomBytes(4 * MIB), true],
+    ["pages of random bytes with empty ends", noisyPages(4 * MIB), true],
     ["text", text(4 * MIB), false],
     ["rows of which half is random", halfRandom(4 * MIB), false],
     ["text behind a random half", Buffer.concat([randomBytes(2 * MIB), text(2 * MIB)]), false],
