@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 
 const ROOT = resolve(import.meta.dirname, "..");
 /** Beside the packages. */
-const CONTENTS = ["bin", "src", "docs", "package.json", "LICENSE", "README.md", "CHANGELOG.md"];
+const CONTENTS = ["bin", "src", "deploy", "docs", "package.json", "LICENSE", "README.md", "CHANGELOG.md"];
 const NODE_PACKAGE = `node-linux-${process.arch}`;
 /** Fixed, because tar writes it down: 1980 is the earliest that every tool accepts. */
 const FILE_TIME = "1980-01-01 00:00:00Z";

@@ -15,7 +15,7 @@ import { succeedAttempt } from "./end-attempt.ts";
 import { clear, raise } from "./findings.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import { decideLineage } from "./lineage.ts";
-import { lockCommitted } from "./lock-committed.ts";
+import { lockCommitted, lockParents } from "./lock-committed.ts";
 import { repositoryIdOf } from "./open-repository.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
 import { insertVerifyJobAfter } from "./scheduler.ts";
@@ -129,7 +129,8 @@ export async function completeCommit(ports: ControlPorts, attemptId: string): Pr
   const manifest = manifestSchema.parse((JSON.parse(document) as Signed<unknown>).body);
   const { repository } = attempt;
   const prefix = backupPrefix(manifest.instance.id, attemptId);
-  // Before the manifest: a backup that exists is locked.
+  // Before the manifest: a backup that exists is locked, with all that it builds on.
+  if (manifest.parentId !== null) await lockParents(ports, { repository, policy: manifest.policy, parentId: manifest.parentId });
   await lockCommitted(ports, { repository, policy: manifest.policy, keys: [...manifest.packs, manifest.index].map(({ name }) => `${prefix}${name}`) });
   const key = manifestKey(manifest.instance.id, attemptId);
   await writeDocument(storageOf(ports, repository), key, document);

@@ -1,12 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lockedStorage } from "../../test/fakes/locked-storage.ts";
+import { findBackup } from "../catalog/backups.ts";
 import { doomObjects } from "../catalog/pieces-in-work.ts";
+import { HoldfastError } from "../lib/errors.ts";
 import type { ObjectLock, Storage } from "../storage/storage.ts";
 import { keysOf, openWorld, sha256, storeBackup, storePiece, submit, type World } from "./control.fixture.ts";
 import { surveyRepository } from "./check-survey.ts";
 import { claim } from "./dispatch.ts";
 import { tryRepository } from "./doctor-repository.ts";
 import { finishAttempt } from "./finish.ts";
+import { placeHold, releaseHolds } from "./holds.ts";
+import { lockParents } from "./lock-committed.ts";
 import { commitPiece } from "./commit-piece.ts";
 import { openRepository } from "./open-repository.ts";
 import type { ControlPorts } from "./ports.ts";
@@ -55,6 +59,63 @@ describe("in a repository with locks", () => {
     const order = await start({ kind: "backup", backupKind: "full" });
     await finishAttempt(ports, world.dispatcher, order, { status: "done", report: await storeBackup(world, order) });
     expect(await lockDays(await keysOf(storage, world.instanceId))).toEqual([90, 90, 90, 90]);
+  });
+
+  /** Commits a backup; the incremental goes on where the full ended. */
+  async function committed(kind: "full" | "incremental"): Promise<string> {
+    const order = await start({ kind: "backup", backupKind: kind });
+    const facts = kind === "full" ? {} : { fromLsn: "18446744073709551000", toLsn: "18446744073709551001" };
+    await finishAttempt(ports, world.dispatcher, order, { status: "done", report: await storeBackup(world, order, facts) });
+    return order.attemptId;
+  }
+  const keysOfBackup = async (id: string): Promise<string[]> => (await keysOf(storage, world.instanceId)).filter((key) => key.includes(id));
+
+  it("what an incremental builds on is locked at least as long as it is, and not again for the next one", async () => {
+    const full = await committed("full");
+    world.pass(20 * DAY_MS);
+    expect(await lockDays(await keysOfBackup(full))).toEqual([10, 10, 10, 10]);
+    const incremental = await committed("incremental");
+    expect(await lockDays(await keysOfBackup(incremental))).toEqual([30, 30, 30, 30]);
+    expect(await lockDays(await keysOfBackup(full))).toEqual([33, 33, 33, 33]);
+    world.pass(DAY_MS);
+    const calls: string[] = [];
+    const counting: Storage = { ...storage, lock: { ...storage.lock, extend: (key, untilMs) => storage.lock.extend(key, untilMs).then(() => void calls.push(key)) } };
+    await lockParents({ ...ports, storages: new Map([["main", counting]]) }, { repository: "main", policy: "daily", parentId: incremental });
+    expect(calls.sort()).toEqual(await keysOfBackup(incremental));
+  });
+
+  it("an incremental is committed all the same when an object of its parent has gone missing", async () => {
+    const full = await committed("full");
+    world.pass(20 * DAY_MS);
+    const failing: Storage = { ...storage, lock: { ...storage.lock, extend: (key, untilMs) => (key.includes(full) ? Promise.reject(new HoldfastError("OBJECT_NOT_FOUND", "gone")) : storage.lock.extend(key, untilMs)) } };
+    ports = { ...ports, storages: new Map([["main", failing]]) };
+    expect(await keysOfBackup(await committed("incremental"))).toHaveLength(4);
+  });
+
+  it("a hold keeps the objects of a backup and of all it builds on, until nobody holds anything that needs them", async () => {
+    const full = await committed("full");
+    const incremental = await committed("incremental");
+    const held = async (): Promise<number> => {
+      const states = await Promise.all((await keysOf(storage, world.instanceId)).map((key) => storage.lock.state(key)));
+      return states.filter(({ isHeld }) => isHeld).length;
+    };
+    await placeHold(ports, { backupId: incremental, reason: "court", by: "ann" });
+    expect(await held()).toBe(8);
+    await placeHold(ports, { backupId: full, reason: "audit", by: "ann" });
+    await releaseHolds(ports, { backupId: incremental, by: "bob" });
+    expect(await held()).toBe(4);
+    world.pass(100 * DAY_MS);
+    await expect(storage.delete(await keysOfBackup(full))).rejects.toMatchObject({ code: "OBJECT_LOCKED" });
+    await releaseHolds(ports, { backupId: full, by: "bob" });
+    expect(await held()).toBe(0);
+  });
+
+  it("no hold is written down that the store did not take", async () => {
+    const full = await committed("full");
+    const failing: Storage = { ...storage, lock: { ...storage.lock, hold: async () => Promise.reject(new Error("no hold")) } };
+    await expect(placeHold({ ...ports, storages: new Map([["main", failing]]) }, { backupId: full, reason: "court", by: "ann" })).rejects.toThrow("no hold");
+    expect((await findBackup(ports.catalog.db, full)).holds).toEqual([]);
+    expect(await keysOf(storage, "_control/holds")).toEqual([]);
   });
 
   it("no manifest is written while an object of its backup cannot be locked", async () => {

@@ -54,7 +54,7 @@ export const policySchema = z.strictObject({
     .refine((durationMs) => durationMs > 0, "must be more than nothing")
     .prefault("5m")
     .describe("A backup that holds its backup lock, or waits for it, for longer than this is ended."),
-  lockFor: durationSchema.optional().describe("How long a backup and its log are locked from their commit on, in a repository with `lock`; that repository's `committedLock` unless told. An incremental needs its parents: add the age that a chain reaches."),
+  lockFor: durationSchema.optional().describe("How long a backup and its log are locked from their commit on, in a repository with `lock`; that repository's `committedLock` unless told. What an incremental builds on is locked with it; the log needs its backup: add the time between two fulls."),
   recipients: z.array(z.string()).min(1).optional().describe("age recipients of this policy; without them those of `keys.recipients`."),
   compressionLevel: z.number().int().min(1).max(19).default(3).describe("zstd level."),
 });

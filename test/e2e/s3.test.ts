@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, ListObjectVersionsCommand, PutObjectRetentionCommand, type S3Client } from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, GetObjectLegalHoldCommand, ListObjectVersionsCommand, PutObjectRetentionCommand, type S3Client } from "@aws-sdk/client-s3";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -116,6 +116,21 @@ describeUnless(noVersitygw, "a MariaDB backed up to a bucket with a compliance l
         await expect(admin.send(new PutObjectRetentionCommand({ Bucket: ground.bucket, ...version, Retention, BypassGovernanceRetention: true }))).rejects.toMatchObject({ $metadata: { httpStatusCode: 403 } });
       }
     }
+    admin.destroy();
+  });
+
+  it("is under the store's legal hold, with all that it builds on, as long as somebody holds it", async () => {
+    const admin = adminOf(ground.server);
+    const { backupId, parentId } = (await ground.world.holdfast.newestBackup())!;
+    const own = (await allVersions(admin, ground.bucket)).filter(({ Key }) => [backupId, parentId].some((id) => Key.includes(`/backups/${String(id)}/`)));
+    const states = async (): Promise<Set<string | undefined>> => {
+      const answers = await Promise.all(own.map((version) => admin.send(new GetObjectLegalHoldCommand({ Bucket: ground.bucket, ...version })).then(({ LegalHold }) => LegalHold?.Status, () => "OFF")));
+      return new Set(answers);
+    };
+    await ground.world.client.call(api.backups.hold, { backupId, reason: "court", by: "ann" });
+    expect(await states()).toEqual(new Set(["ON"]));
+    await ground.world.client.call(api.backups.release, { backupId, by: "bob" });
+    expect(await states()).toEqual(new Set(["OFF"]));
     admin.destroy();
   });
 
