@@ -1,11 +1,10 @@
-import { dirname, isAbsolute, resolve } from "node:path";
 import { Cron } from "croner";
 import { z } from "zod";
-import { type ConfigSource, readConfigSource } from "./config-source.ts";
+import { asGroup, type Fault, kindUnion, LOG_LEVELS, mapValues, type Raw, readConfigForm, referenceFaults, walk } from "./config-form.ts";
 import { engines } from "./engines/index.ts";
 import { parseRecipient, parseRecipients } from "./keys/recipients.ts";
-import { HoldfastError, isHoldfastError } from "./lib/errors.ts";
-import { closestName, schemaFaults, schemasAt } from "./lib/schema-faults.ts";
+import { isHoldfastError } from "./lib/errors.ts";
+import { schemasAt } from "./lib/schema-faults.ts";
 import { sizeSchema } from "./lib/units.ts";
 import { type InstanceSpec, instanceSpecSchema } from "./model/instance.ts";
 import { type Policy, policySchema } from "./model/policy.ts";
@@ -19,14 +18,7 @@ const BUFFER_BYTES_AT_LEAST = 32 * 1024 ** 2;
 const UPLOAD_BYTES_PER_S_AT_LEAST = 64 * 1024;
 /** What stands in a recovered configuration where a secret was. */
 export const NOT_KEPT = "(not kept: put it here)";
-const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-
-/** One environment variable per scalar; any other HOLDFAST_ name is a mistake. HOLDFAST_CONFIG is read by the command line. */
-const ENVIRONMENT: Readonly<Record<string, string | null>> = {
-  HOLDFAST_CONFIG: null,
-  HOLDFAST_STATE_DIR: "stateDir",
-  HOLDFAST_LOG_LEVEL: "logLevel",
-};
+const DEFAULT_STATE_DIR = "./holdfast-state";
 
 export interface RepositoryConfig {
   readonly kind: string;
@@ -57,20 +49,9 @@ interface BufferConfig {
   readonly uploadBytesPerS?: number | undefined;
 }
 
-interface Kind {
-  readonly kind: string;
-  readonly title: string;
-  readonly options: z.ZodType;
-}
-
-function kindUnion(field: "kind" | "engine", kinds: readonly Kind[], shapeOf: (kind: Kind) => z.ZodRawShape): z.ZodType {
-  const [first, ...others] = kinds.map((kind) => z.strictObject({ [field]: z.literal(kind.kind).describe(kind.title), ...shapeOf(kind) }));
-  return first === undefined ? z.never() : z.discriminatedUnion(field, [first, ...others]);
-}
-
 function buildSchema(): z.ZodType {
   return z.strictObject({
-    stateDir: z.string().min(1).default("./holdfast-state").describe("Catalog, keys, scratch space and socket. Relative paths count from this file."),
+    stateDir: z.string().min(1).default(DEFAULT_STATE_DIR).describe("Catalog, keys, scratch space and socket. Relative paths count from this file."),
     logLevel: z.enum(LOG_LEVELS).default("info").describe("What the log in the state directory holds."),
     keys: z.strictObject({
       recipients: z.array(z.string()).min(1).describe("age recipients of every backup: at least a daily one and an offline escrow."),
@@ -107,12 +88,6 @@ export function configJsonSchema(): unknown {
   return z.toJSONSchema(buildSchema(), { io: "input", unrepresentable: "any" });
 }
 
-interface Fault {
-  readonly path: readonly string[];
-  readonly message: string;
-}
-
-type Raw = Record<string, unknown>;
 /** What the schema gives, with the parts that stay as written. */
 type Parsed = Omit<Config, "sourceName" | "withoutSecrets">;
 
@@ -121,22 +96,8 @@ type Parsed = Omit<Config, "sourceName" | "withoutSecrets">;
  * `sourceName` is the file's path: relative paths count from its folder.
  */
 export function parseConfig(text: string, sourceName: string, env: Readonly<Record<string, string | undefined>>): Config {
-  const source = readConfigSource(text);
-  const overridden = overrides(env);
-  const raw = isGroup(source.value) ? { ...source.value, ...overridden.values } : source.value;
-  const lines = new FaultList(source, sourceName, overridden.variables);
-  for (const message of overridden.faults) lines.addText(`environment: ${message}`, 0);
-  for (const { line, message } of source.syntaxFaults) lines.addText(`${sourceName}:${String(line)}: ${message}`, line);
-  lines.throwIfAny(source.syntaxFaults.length > 0);
-
-  const located = isGroup(raw) ? withAbsolutePaths(raw, dirname(resolve(sourceName))) : raw;
-  const schema = buildSchema();
-  const parsed = schema.safeParse(located);
-  if (!parsed.success) for (const { path, message } of schemaFaults(parsed.error, schema, located)) lines.add({ path, message });
-  // Cross-references are checked on whatever is there, so that one run shows them beside the other faults.
-  for (const fault of crossFaults(isGroup(located) ? located : {})) lines.add(fault);
-  lines.throwIfAny(true);
-  return assemble(parsed.data as Parsed, located as Raw, sourceName);
+  const { parsed, located } = readConfigForm({ text, sourceName, env }, { schema: buildSchema(), stateDir: DEFAULT_STATE_DIR, crossFaults });
+  return assemble(parsed as Parsed, located, sourceName);
 }
 
 /** Keeps connections and options as they were written: whoever opens them parses them with the same schema. */
@@ -145,56 +106,6 @@ function assemble(parsed: Parsed, raw: Raw, sourceName: string): Config {
   const repositories = mapValues(parsed.repositories, (repository, name) => ({ ...repository, options: rawOf("repositories", name, "options") }));
   const instances = mapValues(parsed.instances, (instance, name) => ({ ...instance, connection: rawOf("instances", name, "connection") }));
   return { ...parsed, sourceName, repositories, instances, withoutSecrets: withoutSecrets(raw) };
-}
-
-function overrides(env: Readonly<Record<string, string | undefined>>): { values: Raw; variables: Map<string, string>; faults: string[] } {
-  const result = { values: {} as Raw, variables: new Map<string, string>(), faults: [] as string[] };
-  for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith("HOLDFAST_") || value === undefined) continue;
-    const field = ENVIRONMENT[name];
-    if (field === undefined) {
-      const closest = closestName(name, Object.keys(ENVIRONMENT));
-      result.faults.push(`${name} is not a known variable; ${closest === null ? `known: ${Object.keys(ENVIRONMENT).join(", ")}` : `did you mean ${closest}?`}`);
-    } else if (field !== null) {
-      result.values[field] = value;
-      result.variables.set(field, name);
-    }
-  }
-  return result;
-}
-
-class FaultList {
-  readonly #source: ConfigSource;
-  readonly #sourceName: string;
-  readonly #variables: ReadonlyMap<string, string>;
-  readonly #faults: { line: number; text: string }[] = [];
-
-  constructor(source: ConfigSource, sourceName: string, variables: ReadonlyMap<string, string>) {
-    this.#source = source;
-    this.#sourceName = sourceName;
-    this.#variables = variables;
-  }
-
-  add({ path, message }: Fault): void {
-    const variable = path.length === 1 ? this.#variables.get(path[0] ?? "") : undefined;
-    if (variable !== undefined) {
-      this.addText(`environment: ${variable}: ${message}`, 0);
-      return;
-    }
-    const line = this.#source.lineOf(path);
-    const field = path.length === 0 ? "" : `${path.join(".")}: `;
-    this.addText(`${this.#sourceName}:${String(line)}: ${field}${message}`, line);
-  }
-
-  addText(text: string, line: number): void {
-    this.#faults.push({ line, text });
-  }
-
-  throwIfAny(now: boolean): void {
-    if (!now || this.#faults.length === 0) return;
-    const faults = [...new Set(this.#faults.sort((a, b) => a.line - b.line).map(({ text }) => text))];
-    throw new HoldfastError("CONFIG_INVALID", faults.join("\n"), { details: { faults } });
-  }
 }
 
 function crossFaults(raw: Raw): Fault[] {
@@ -263,41 +174,8 @@ function refusal(path: readonly string[], check: () => unknown): Fault[] {
   }
 }
 
-function referenceFaults(path: readonly string[], name: unknown, { noun, known }: { noun: string; known: readonly string[] }): Fault[] {
-  if (typeof name !== "string" || known.includes(name)) return [];
-  const closest = closestName(name, known);
-  const advice = known.length === 0 ? "none is defined" : closest === null ? `known: ${known.join(", ")}` : `did you mean ${closest}? Known: ${known.join(", ")}`;
-  return [{ path, message: `there is no ${noun} ${JSON.stringify(name)}; ${advice}` }];
-}
-
-/** Resolves every field whose schema says `.meta({ path: true })`, and the state directory, against the file's folder. */
-function withAbsolutePaths(raw: Raw, baseDir: string): Raw {
-  const schema = buildSchema();
-  const resolved = walk(raw, [], (value, path) => (schemasAt(schema, path).some((at) => at.meta()?.["path"] === true) && !isAbsolute(value) ? resolve(baseDir, value) : value)) as Raw;
-  const { stateDir = "./holdfast-state" } = raw;
-  return { ...resolved, stateDir: typeof stateDir === "string" && stateDir !== "" ? resolve(baseDir, stateDir) : stateDir };
-}
-
 /** Secrets never leave the machine they were written on: a person puts them back. */
 function withoutSecrets(raw: Raw): Raw {
   const schema = buildSchema();
   return walk(raw, [], (value, path) => (schemasAt(schema, path).some((at) => at.meta()?.["secret"] === true) ? NOT_KEPT : value)) as Raw;
-}
-
-function walk(value: unknown, path: readonly string[], change: (text: string, path: readonly string[]) => string): unknown {
-  if (typeof value === "string") return change(value, path);
-  if (Array.isArray(value)) return value.map((item, number) => walk(item, [...path, String(number)], change));
-  return isGroup(value) ? mapValues(value, (member, key) => walk(member, [...path, key], change)) : value;
-}
-
-function isGroup(value: unknown): value is Raw {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
-}
-
-function asGroup(value: unknown): Raw {
-  return isGroup(value) ? value : {};
-}
-
-function mapValues<T, U>(group: Readonly<Record<string, T>>, change: (value: T, key: string) => U): Record<string, U> {
-  return Object.fromEntries(Object.entries(group).map(([key, value]) => [key, change(value, key)]));
 }

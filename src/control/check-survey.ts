@@ -5,10 +5,11 @@ import type { CheckDepth, CheckFinding, CheckResult, ExpectedObject } from "../m
 import { HoldfastError } from "../lib/errors.ts";
 import type { Signed } from "../lib/signing.ts";
 import { backupPrefix, type LogSegment, REPOSITORY_MARK_KEY, segmentKey } from "../model/manifest.ts";
+import { readRepositoryMark } from "../storage/repository-mark.ts";
 import { judgeStranger } from "./check-documents.ts";
 import { documentOwner, expectedObjects } from "./check-expected.ts";
 import { TRIAL_PREFIX } from "./doctor-repository.ts";
-import { openRepository, readRepositoryMark } from "./open-repository.ts";
+import { openRepository } from "./open-repository.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
 
 /** A write that goes on touches its file; what was not touched for a day is nobody's. */

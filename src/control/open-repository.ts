@@ -1,44 +1,13 @@
 import { getRepository, setRepositoryId } from "../catalog/repositories.ts";
 import { isoTime } from "../lib/clock.ts";
-import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
-import { keyFingerprint } from "../lib/signing.ts";
-import { REPOSITORY_MARK_KEY, type RepositoryMark, repositoryMarkSchema } from "../model/manifest.ts";
+import { isHoldfastError } from "../lib/errors.ts";
+import { REPOSITORY_MARK_KEY, type RepositoryMark } from "../model/manifest.ts";
+import { readRepositoryMark, refuseForeign } from "../storage/repository-mark.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
-import { readDocument, writeDocument } from "./stored-document.ts";
+import { writeDocument } from "./stored-document.ts";
 
 type MarkMaker = Pick<ControlPorts, "signer" | "clock" | "newId">;
-
-/** The repository's mark; null when it is new. FORMAT_INVALID when `holdfast.json` is something else. */
-export async function readRepositoryMark(storage: Storage): Promise<RepositoryMark | null> {
-  let text: string;
-  try {
-    text = await readDocument(storage, REPOSITORY_MARK_KEY);
-  } catch (error) {
-    if (isHoldfastError(error, "OBJECT_NOT_FOUND")) return null;
-    throw error;
-  }
-  const parsed = repositoryMarkSchema.safeParse(parseJson(text));
-  const mark = parsed.data;
-  if (mark !== undefined && keyFingerprint(mark.signingPublicKey) === mark.signingKeyFingerprint) return mark;
-  throw new HoldfastError("FORMAT_INVALID", `${REPOSITORY_MARK_KEY} in ${storage.describe()} is not the mark of a repository.`, { cause: parsed.error });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function refuseForeign(storage: Storage, found: string, own: string): never {
-  throw new HoldfastError(
-    "REPOSITORY_FOREIGN",
-    `The repository ${storage.describe()} belongs to the installation with signing key ${found}; this one's is ${own}.`,
-    { details: { found, own } },
-  );
-}
 
 /**
  * Reads the mark of a repository or, on first use, writes it. REPOSITORY_FOREIGN names both signing keys when the

@@ -17,9 +17,9 @@ import type { Frozen } from "../model/frozen.ts";
 import { HOLD_KIND, HOLD_RELEASE_KIND, holdDocumentSchema, holdReleaseDocumentSchema, holdReleaseKey } from "../model/hold.ts";
 import { holdKey, logSegmentSchema, type LogSegment, type Manifest, MANIFEST_KIND, manifestKey, manifestSchema, type RepositoryMark, SEGMENT_KIND, segmentKey, verificationKey } from "../model/manifest.ts"; // prettier-ignore
 import { VERIFICATION_KIND, verificationReportSchema } from "../model/verification.ts";
+import { readRepositoryMark } from "../storage/repository-mark.ts";
 import type { Storage } from "../storage/storage.ts";
 import { freeze } from "./frozen.ts";
-import { readRepositoryMark } from "./open-repository.ts";
 import { documentFacts, readDocument } from "./stored-document.ts";
 
 export interface Rebuilt {
