@@ -5,8 +5,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { cliPage } from "./generate/cli-page.ts";
-import { configSchema } from "./generate/config-schema.ts";
-import { configurationPage } from "./generate/configuration-page.ts";
+import { configSchema, gatewaySchema } from "./generate/config-schema.ts";
+import { configurationPage, gatewayPage } from "./generate/configuration-page.ts";
 import { errorsPage } from "./generate/errors-page.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -17,6 +17,8 @@ const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
   "docs/config.schema.json": configSchema,
   "docs/configuration.md": configurationPage,
   "docs/errors.md": errorsPage,
+  "docs/gateway.md": gatewayPage,
+  "docs/gateway.schema.json": gatewaySchema,
 };
 
 async function isStale(path: string, text: string): Promise<boolean> {

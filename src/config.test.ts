@@ -59,6 +59,12 @@ describe("a good configuration", () => {
     });
   });
 
+  test("may name a gateway, over TLS or on this machine", () => {
+    const gatewayOf = (gateway: string): unknown => parseConfig(changed("", `agent: { gateway: ${gateway} }\n`), "/etc/holdfast.yaml", {}).agent.gateway;
+    expect(gatewayOf('{ url: "https://backup.example:7443", caFile: ca.pem }')).toEqual({ url: "https://backup.example:7443", caFile: "/etc/ca.pem" });
+    for (const url of ["http://127.0.0.1:7443", "http://[::1]:7443", "http://localhost:7443", "https://backup/"]) expect(gatewayOf(`{ url: "${url}" }`)).toEqual({ url });
+  });
+
   test("keeps its state beside the file unless told otherwise", () => {
     expect(parseConfig(changed("stateDir: state\n", ""), "/etc/holdfast.yaml", {}).stateDir).toBe("/etc/holdfast-state");
   });
@@ -93,6 +99,9 @@ describe("a configuration with faults", () => {
     ["an unknown section", "metrics: {}\n", [expect.stringContaining("metrics: is not a known key; known here: stateDir, logLevel, keys")]],
     ["a list where a group belongs", "agent: [1]\n", ["/etc/holdfast.yaml:20: agent: the value is a list, where a value of type object is expected"]],
     ["a budget in which nothing could flow", "agent: { bufferBytes: 1MiB }\n", ["/etc/holdfast.yaml:20: agent.bufferBytes: \"1MiB\" is refused: must be at least 32MiB"]],
+    ["a gateway without TLS on another machine", 'agent: { gateway: { url: "http://backup:7443" } }\n', [expect.stringMatching(/:20: agent\.gateway\.url: "http:\/\/backup:7443" is without TLS and leads to another machine/)]],
+    ["a gateway that is no address", "agent: { gateway: { url: backup } }\n", [expect.stringContaining('agent.gateway.url: "backup" is not the address of a gateway; write https://<host>:<port>')]],
+    ["a path behind a gateway's address", 'agent: { gateway: { url: "https://backup/v1" } }\n', [expect.stringContaining("is not the address of a gateway")]],
     ["a number out of range", "agent: { maxJobs: 0 }\n", ["/etc/holdfast.yaml:20: agent.maxJobs: 0 is less than the smallest that is allowed, 1"]],
   ])("%s", (_what, added, faults) => {
     expect(faultsOf(changed("", added))).toEqual(faults);

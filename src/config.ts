@@ -10,6 +10,7 @@ import { type InstanceSpec, instanceSpecSchema } from "./model/instance.ts";
 import { type Policy, policySchema } from "./model/policy.ts";
 import { nameSchema } from "./model/scalars.ts";
 import { storageDrivers } from "./storage/index.ts";
+import { isLoopback } from "./transport-security.ts";
 
 /** Unix sockets lie below the state directory, and their paths end at 107 bytes. */
 export const STATE_DIR_LIMIT_BYTES = 64;
@@ -38,7 +39,14 @@ export interface Config {
   readonly instances: Readonly<Record<string, InstanceSpec>>;
   /** The whole of it as it was written, paths made absolute, with NOT_KEPT in the place of each secret. */
   readonly withoutSecrets: Readonly<Record<string, unknown>>;
-  readonly agent: { readonly name?: string | undefined; readonly maxJobs: number; readonly sandboxUser?: string | undefined } & BufferConfig;
+  readonly agent: { readonly name?: string | undefined; readonly maxJobs: number; readonly sandboxUser?: string | undefined; readonly gateway?: GatewayPlace | undefined } & BufferConfig;
+}
+
+/** Where the agent's objects go in and out instead of through this process. */
+export interface GatewayPlace {
+  readonly url: string;
+  /** Absolute. */
+  readonly caFile?: string | undefined;
 }
 
 interface BufferConfig {
@@ -78,6 +86,12 @@ function buildSchema(): z.ZodType {
           .refine((sizeBytes) => sizeBytes >= UPLOAD_BYTES_PER_S_AT_LEAST, "must be at least 64KiB")
           .optional()
           .describe("Most bytes per second that all uploads together send; no limit unless told. The database is never slowed down by it."),
+        gateway: z
+          .strictObject({
+            url: z.string().refine(isGatewayUrl, "is not the address of a gateway; write https://<host>:<port>").describe("Where `holdfast gateway` listens. Every object of every repository goes through it."),
+            caFile: z.string().min(1).meta({ path: true }).optional().describe("Certificates (PEM) of the authority that signed the gateway's; those that the system believes unless told."),
+          })
+          .optional(),
       })
       .prefault({}),
   });
@@ -113,6 +127,7 @@ function crossFaults(raw: Raw): Fault[] {
   const instances = Object.entries(asGroup(raw["instances"]));
   return [
     ...stateDirFaults(raw["stateDir"]),
+    ...gatewayFaults(asGroup(asGroup(raw["agent"])["gateway"])),
     ...recipientFaults(["keys", "recipients"], asGroup(raw["keys"])["recipients"]),
     ...policies.flatMap(([name, policy]) => policyFaults(["policies", name], asGroup(policy), asGroup(raw["repositories"]))),
     ...instances.flatMap(([name, instance]) => referenceFaults(["instances", name, "policy"], asGroup(instance)["policy"], { noun: "policy", known: policies.map(([policy]) => policy) })),
@@ -124,6 +139,18 @@ function stateDirFaults(stateDir: unknown): Fault[] {
   const sizeBytes = Buffer.byteLength(stateDir);
   const message = `${JSON.stringify(stateDir)} has ${String(sizeBytes)} bytes; at most ${String(STATE_DIR_LIMIT_BYTES)} are allowed, because Unix sockets lie below it`;
   return [{ path: ["stateDir"], message }];
+}
+
+function isGatewayUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/" && [url.search, url.hash, url.username, url.password].every((part) => part === "");
+}
+
+function gatewayFaults({ url }: Raw): Fault[] {
+  if (typeof url !== "string" || !isGatewayUrl(url)) return [];
+  const { protocol, hostname } = new URL(url);
+  if (protocol === "https:" || isLoopback(hostname)) return [];
+  return [{ path: ["agent", "gateway", "url"], message: `${JSON.stringify(url)} is without TLS and leads to another machine: whoever sees a grant on its way could use it; write https://` }];
 }
 
 function policyFaults(path: readonly string[], policy: Raw, repositories: Raw): Fault[] {

@@ -5,12 +5,14 @@ import { loadConfig, readTextFile } from "./config-file.ts";
 import { parseConfig } from "./config.ts";
 import { demo, type DemoHost } from "./demo/demo.ts";
 import { diagnoseHere } from "./doctor.ts";
+import { gatewayLogPath, startGateway } from "./gateway.ts";
+import { parseGatewayConfig } from "./gateway-config.ts";
 import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { createLog } from "./lib/log.ts";
 import { rebuildCatalogFrom } from "./rebuild.ts";
 import { recoverServer } from "./recover.ts";
-import { prepareStateDir, stateDirAt } from "./state-dir.ts";
+import { makeDir, prepareStateDir, stateDirAt } from "./state-dir.ts";
 import { startUp } from "./up.ts";
 
 export interface LocalHost {
@@ -24,6 +26,7 @@ export function localActions(host: LocalHost): LocalActions {
   const { env } = host;
   return {
     up: (options) => runUp(options, host),
+    gateway: (options) => runGateway(options, host),
     demo: ({ keep, sizeMb, signal, output }) => {
       const print = (line: string): void => {
         output.note(line);
@@ -69,6 +72,20 @@ async function runUp({ config: configPath, signal }: { config: string; signal: A
     log.info({}, "stopping");
   } finally {
     await up.stop();
+  }
+}
+
+/** Runs until the signal. What the file says is of the gateway alone: nothing of a server is read. */
+async function runGateway({ config: configPath, signal }: { config: string; signal: AbortSignal }, { env, stderr, openLog }: LocalHost): Promise<void> {
+  const config = parseGatewayConfig(await readTextFile(configPath), configPath, env);
+  await makeDir(config.stateDir, 0o700);
+  const log = openLog({ level: config.logLevel, destination: gatewayLogPath(config), readable: stderr });
+  const gateway = await startGateway({ config, log, clock: systemClock });
+  try {
+    if (!signal.aborted) await once(signal, "abort");
+    log.info({}, "stopping");
+  } finally {
+    await gateway.stop();
   }
 }
 

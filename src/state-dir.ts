@@ -57,7 +57,8 @@ export function keepCompiledCode(cachePath: string, env: NodeJS.ProcessEnv): voi
   env["NODE_COMPILE_CACHE"] ??= cachePath;
 }
 
-async function makeDir(path: string, mode: number): Promise<void> {
+/** Makes one directory of Holdfast's own, or gives it the right mode. CONFIG_INVALID when that cannot be done. */
+export async function makeDir(path: string, mode: number): Promise<void> {
   try {
     await makeFolders(path, mode);
     await chmod(path, mode);

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { sandboxUserFrom } from "./accounts.ts";
+import { agentGate } from "./agent-gate.ts";
 import { type AgentOptions, runAgent } from "./agent/index.ts";
 import { attemptsInState } from "./catalog/attempts.ts";
 import { inTransaction, openCatalog } from "./catalog/open-catalog.ts";
@@ -38,7 +39,6 @@ import { routes } from "./server/routes/index.ts";
 import { serveSocket } from "./server/serve-socket.ts";
 import { keepCompiledCode, prepareStateDir, type ServerKeys, serverKeys, type StateDir, stateDirAt } from "./state-dir.ts";
 import type { Storage } from "./storage/storage.ts";
-import { openGate } from "./storage/open-gate.ts";
 import { openStorages } from "./storages.ts";
 import { productVersion } from "./version.ts";
 
@@ -264,7 +264,7 @@ async function startAgent(options: UpOptions, at: { state: StateDir; core: Core;
   const agent = runAgent({
     name: agentName,
     client: at.client,
-    gate: openGate({ repositories: storages, publicKey: keys.signer.publicKey, clock }),
+    gate: await agentGate(config, { repositories: storages, publicKey: keys.signer.publicKey, clock }, at.closers),
     queue: ports.queue,
     pools: [LOCAL_POOL],
     engines: new Map(engines.map((engine) => [engine.kind, engine])),

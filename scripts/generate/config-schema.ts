@@ -1,7 +1,16 @@
 import { configJsonSchema } from "../../src/config.ts";
+import { gatewayJsonSchema } from "../../src/gateway-config.ts";
 
 /** docs/config.schema.json: what editors need to complete and check a configuration. */
 export function configSchema(): string {
-  const schema = { title: "Configuration of Holdfast", ...(configJsonSchema() as object) };
-  return `${JSON.stringify(schema, null, 2)}\n`;
+  return schemaText("Configuration of Holdfast", configJsonSchema());
+}
+
+/** docs/gateway.schema.json: the same for the file of `holdfast gateway`. */
+export function gatewaySchema(): string {
+  return schemaText("Configuration of a Holdfast gateway", gatewayJsonSchema());
+}
+
+function schemaText(title: string, schema: unknown): string {
+  return `${JSON.stringify({ title, ...(schema as object) }, null, 2)}\n`;
 }

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { configJsonSchema } from "../../src/config.ts";
+import { gatewayJsonSchema } from "../../src/gateway-config.ts";
 import { tableCell } from "./table-cell.ts";
 
-const PAGE = resolve(import.meta.dirname, "../../docs/configuration.md");
-const BEGIN = "<!-- Generated from the schema in src/config.ts by `npm run generate`; do not edit down to the end mark. -->";
+const DOCS = resolve(import.meta.dirname, "../../docs");
 const END = "<!-- End of the generated part. -->";
 
 /** As much of a JSON Schema as the configuration's uses. */
@@ -26,11 +26,21 @@ interface Schema {
 }
 
 /** docs/configuration.md: the text between the marks is made from the schema, the rest is written by hand. */
-export async function configurationPage(): Promise<string> {
-  const page = await readFile(PAGE, "utf8");
-  const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (before === -1 || after < before) throw new Error(`docs/configuration.md lacks its marks: ${BEGIN} … ${END}`);
-  return `${page.slice(0, before)}${BEGIN}\n\n${keyTables(configJsonSchema() as Schema)}\n${page.slice(after)}`;
+export function configurationPage(): Promise<string> {
+  return pageWithKeys("configuration.md", "src/config.ts", configJsonSchema());
+}
+
+/** docs/gateway.md likewise. */
+export function gatewayPage(): Promise<string> {
+  return pageWithKeys("gateway.md", "src/gateway-config.ts", gatewayJsonSchema());
+}
+
+async function pageWithKeys(name: string, source: string, schema: unknown): Promise<string> {
+  const begin = `<!-- Generated from the schema in ${source} by \`npm run generate\`; do not edit down to the end mark. -->`;
+  const page = await readFile(join(DOCS, name), "utf8");
+  const [before, after] = [page.indexOf(begin), page.indexOf(END)];
+  if (before === -1 || after < before) throw new Error(`docs/${name} lacks its marks: ${begin} … ${END}`);
+  return `${page.slice(0, before)}${begin}\n\n${keyTables(schema as Schema)}\n${page.slice(after)}`;
 }
 
 function keyTables(schema: Schema): string {

@@ -14,6 +14,7 @@ export interface Output {
 /** Work that must happen in this process; provided by the program's root, which may import everything. */
 export interface LocalActions {
   up(options: { config: string; signal: AbortSignal }): Promise<void>;
+  gateway(options: { config: string; signal: AbortSignal }): Promise<void>;
   demo(options: { keep: boolean; sizeMb: number; signal: AbortSignal; output: Output }): Promise<{ rootDir: string }>;
   doctor(options: { config: string; signal: AbortSignal }): Promise<{ subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[]>;
   keyGenerate(options: { path: string }): Promise<{ recipient: string; path: string }>;

@@ -9,6 +9,7 @@ const exported = { signingKeyFingerprint: "ab".repeat(32), repositories: [], pol
 /** One way that ends well through every command: what is typed, what the server says, and words that a person must see. */
 const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptions; shows: readonly (string | RegExp)[]; calls?: readonly unknown[] }>> = {
   up: { argv: ["up"], options: { local: { up: () => Promise.resolve() } }, shows: [] },
+  gateway: { argv: ["gateway", "--config", "gateway.yaml"], options: { local: { gateway: ({ config }) => (config === "gateway.yaml" ? Promise.resolve() : Promise.reject(new Error(config))) } }, shows: [] },
   demo: {
     argv: ["demo", "--size-mb", "5"],
     options: { local: { demo: ({ sizeMb, keep }) => Promise.resolve({ rootDir: `/tmp/${String(sizeMb)}-${String(keep)}` }) } },
@@ -214,7 +215,7 @@ describe("every command that ends well", () => {
     if (calls !== undefined) expect(ran.calls).toEqual(calls);
   });
 
-  it.each(Object.entries(WELL).filter(([name]) => name !== "up"))("%s gives one JSON document and nothing else with --json", async (_name, { argv, options }) => {
+  it.each(Object.entries(WELL).filter(([name]) => name !== "up" && name !== "gateway"))("%s gives one JSON document and nothing else with --json", async (_name, { argv, options }) => {
     const ran = await runCli([...argv, "--json"], options);
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     const document: unknown = JSON.parse(ran.stdout);

@@ -13,6 +13,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { findCommand } from "./commands/find.ts";
 import { exportCommand } from "./commands/export.ts";
 import { findingListCommand } from "./commands/finding-list.ts";
+import { gatewayCommand } from "./commands/gateway.ts";
 import { instanceListCommand } from "./commands/instance-list.ts";
 import { instanceProbeCommand } from "./commands/instance-probe.ts";
 import { instanceShowCommand } from "./commands/instance-show.ts";
@@ -35,6 +36,7 @@ import { upCommand } from "./commands/up.ts";
 /** Every command, in the order of the help. To add one: write its file, add it here. */
 export const commands: readonly Command[] = [
   upCommand,
+  gatewayCommand,
   demoCommand,
   statusCommand,
   doctorCommand,

@@ -55,6 +55,7 @@ const refuse = (name: string) => () => Promise.reject(new HoldfastError("INTERNA
 
 const NO_ACTIONS: LocalActions = {
   up: refuse("up"),
+  gateway: refuse("gateway"),
   demo: refuse("demo"),
   doctor: refuse("doctor"),
   keyGenerate: refuse("keyGenerate"),

@@ -1,0 +1,110 @@
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import { delay } from "../lib/clock.ts";
+import { HoldfastError } from "../lib/errors.ts";
+import { onGivenUp } from "../lib/given-up.ts";
+import { mayRetry, pauseMs } from "../lib/retry.ts";
+import { OBJECT_PATH } from "../model/gateway-protocol.ts";
+import type { SignedGrant } from "../model/grant.ts";
+import { checkKey } from "./keys.ts";
+import { readAnswer, type RemoteCall, type RemotePlace, startCall } from "./remote-call.ts";
+
+/** How often in a row nothing may come of a read that had begun. */
+const RESUMES = { tries: 6, firstPauseMs: 250, maxPauseMs: 10_000 } as const;
+
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The bytes that one answer holds. */
+interface Answer {
+  readonly call: RemoteCall;
+  readonly body: IncomingMessage;
+  readonly sizeBytes: number;
+}
+
+export interface RemoteGet {
+  readonly grant: SignedGrant;
+  readonly range: Range | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The bytes of an object. When the connection breaks in the body, the rest is asked for from the byte that was reached;
+ * bytes that have come are never asked for again.
+ */
+export async function getRemote(place: RemotePlace, { grant, range, signal }: RemoteGet): Promise<Readable> {
+  checkKey(grant.body.key);
+  const givenUp = new AbortController();
+  const ends = AbortSignal.any([signal, givenUp.signal]);
+  const first = await open(place, { grant, range, signal: ends });
+  const whole = range ?? { start: 0, end: first.sizeBytes };
+  const stream = onGivenUp(Readable.from(bytesOf(place, { grant, range: whole, signal: ends }, first), { objectMode: false }), () => {
+    givenUp.abort(new Error("nobody reads any more"));
+    // A stream that nobody began to read holds a connection all the same.
+    first.call.close();
+  });
+  const onAbort = (): void => {
+    stream.destroy(signal.reason as Error);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  stream.once("close", () => signal.removeEventListener("abort", onAbort));
+  if (signal.aborted) onAbort();
+  return stream;
+}
+
+async function open(place: RemotePlace, { grant, range, signal }: RemoteGet): Promise<Answer> {
+  const query = range === undefined ? "" : `?start=${String(range.start)}&end=${String(range.end)}`;
+  const call = startCall(place, { method: "GET", path: `${OBJECT_PATH}${query}`, grant, signal });
+  try {
+    call.request.end();
+    const body = await call.wait(call.answer);
+    if (body.statusCode !== 200) await readAnswer(place, call, body);
+    const sizeBytes = Number(body.headers["content-length"] ?? Number.NaN);
+    const isAsked = Number.isSafeInteger(sizeBytes) && (range === undefined || sizeBytes === range.end - range.start);
+    if (body.statusCode === 200 && isAsked) return { call, body, sizeBytes };
+    throw new HoldfastError("STORAGE_FAILED", `The answer of the ${place.name} to a read of ${grant.body.key} makes no sense: status ${String(body.statusCode)}, length ${String(sizeBytes)}.`);
+  } catch (error) {
+    call.close();
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+async function* bytesOf(place: RemotePlace, { grant, range, signal }: RemoteGet & { range: Range }, first: Answer): AsyncGenerator<Uint8Array, void, undefined> {
+  let reached = range.start;
+  let answer: Answer | undefined = first;
+  // Bytes that come make good for failures before them: what counts is how often nothing comes.
+  for (let failures = 0; reached < range.end || answer !== undefined; ) {
+    try {
+      answer ??= await open(place, { grant, range: { start: reached, end: range.end }, signal });
+      for await (const chunk of chunksOf(place, grant, answer)) {
+        reached += chunk.byteLength;
+        failures = 0;
+        yield chunk;
+      }
+      if (reached < range.end) throw new HoldfastError("STORAGE_FAILED", `${grant.body.key} of the ${place.name} ended at byte ${String(reached)} of ${String(range.end)}.`);
+    } catch (error) {
+      signal.throwIfAborted();
+      failures += 1;
+      if (!mayRetry(error) || failures >= RESUMES.tries) throw error;
+      await delay(pauseMs(failures, RESUMES), signal);
+    } finally {
+      answer?.call.close();
+      answer = undefined;
+    }
+  }
+}
+
+async function* chunksOf(place: RemotePlace, grant: SignedGrant, { call, body }: Answer): AsyncGenerator<Uint8Array, void, undefined> {
+  const iterator = body.iterator() as AsyncIterator<Uint8Array>;
+  for (;;) {
+    const next = await call.wait(iterator.next()).catch((cause: unknown) => {
+      if (cause instanceof HoldfastError) throw cause;
+      throw new HoldfastError("STORAGE_FAILED", `The connection to the ${place.name} broke while ${grant.body.key} was read.`, { cause });
+    });
+    if (next.done === true) return;
+    yield next.value;
+  }
+}
