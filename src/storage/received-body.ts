@@ -26,6 +26,20 @@ export async function* receivedBody(
   if (received !== sha256) throw new HoldfastError("OBJECT_DAMAGED", `What came for ${key} has the SHA-256 ${received}, not the promised ${sha256}.`);
 }
 
+/**
+ * Keeps each chunk until the next one is there, so that the last one leaves only after size and hash of the whole were
+ * found right: a request with a wrong or failed body is never complete, whether the other side checks hashes or not.
+ */
+export async function* lastOnceChecked(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  let held: Uint8Array | undefined;
+  for await (const chunk of chunks) {
+    if (chunk.byteLength === 0) continue;
+    if (held !== undefined) yield held;
+    held = chunk;
+  }
+  if (held !== undefined) yield held;
+}
+
 async function* untilAborted<T>(items: Iterable<T> | AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T, void, undefined> {
   signal?.throwIfAborted();
   if (signal === undefined) {

@@ -2,7 +2,7 @@ import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import { CONFIRM_PATH, OBJECT_PATH, storedAnswerSchema } from "../model/gateway-protocol.ts";
 import type { SignedGrant } from "../model/grant.ts";
 import { checkKey } from "./keys.ts";
-import { receivedBody } from "./received-body.ts";
+import { lastOnceChecked, receivedBody } from "./received-body.ts";
 import { readAnswer, type RemoteCall, type RemotePlace, startCall } from "./remote-call.ts";
 
 type Body = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -64,10 +64,10 @@ async function mayBegin(call: RemoteCall, leaveMs: number): Promise<boolean> {
   return !call.hasAnswer();
 }
 
-/** Sends the body, one chunk after another has gone: its buffers may be used again. Stops early when the gateway answers. */
+/** Sends the body, one chunk after another has gone, and the last one once the body has ended well. Stops early when the gateway answers. */
 async function send(call: RemoteCall, { grant, body, signal }: RemotePut): Promise<void> {
   const { key, sizeBytes, sha256 } = grant.body;
-  for await (const chunk of receivedBody(key, body, { sizeBytes, sha256, signal })) {
+  for await (const chunk of lastOnceChecked(receivedBody(key, body, { sizeBytes, sha256, signal }))) {
     for (let offset = 0; offset < chunk.byteLength; offset += SLICE_BYTES) {
       await call.wait(Promise.race([written(call, chunk.subarray(offset, offset + SLICE_BYTES)), call.answer]));
       if (call.hasAnswer()) return;

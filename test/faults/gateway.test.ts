@@ -31,18 +31,20 @@ async function expectNothing(): Promise<void> {
   expect(await stored()).toBeNull();
 }
 
-/** Sends half of the body, tells when the gateway has some of it, and goes on when told. */
+/** Sends a part of the body, and goes on when told. */
 function halves(): { body: AsyncIterable<Uint8Array>; goOn: () => void } {
   const told = Promise.withResolvers<undefined>();
   async function* body(): AsyncGenerator<Uint8Array> {
-    yield BODY.subarray(0, BODY.byteLength / 2);
+    // What stands last before a wait is held back: it could be the end.
+    yield BODY.subarray(0, BODY.byteLength / 4);
+    yield BODY.subarray(BODY.byteLength / 4, BODY.byteLength / 2);
     await told.promise;
     yield BODY.subarray(BODY.byteLength / 2);
   }
   return { body: body(), goOn: () => told.resolve(undefined) };
 }
 
-async function hasHalf(): Promise<boolean> {
+async function hasSome(): Promise<boolean> {
   const sizes = await Promise.all((await unfinished()).map(async (name) => (await stat(join(ground.repositoryPath, ".tmp", name))).size));
   return sizes.some((sizeBytes) => sizeBytes > 0);
 }
@@ -60,7 +62,7 @@ describe("a gateway that dies", () => {
   it("in the middle of a write has stored nothing, and stores it when it runs again", async () => {
     const { body, goOn } = halves();
     const putting = caught(gate.put(ground.grant(BODY), body, never));
-    await until("half of it is there", hasHalf);
+    await until("some of it is there", hasSome);
     await ground.gateway.kill9();
     goOn();
     const error = await putting;
@@ -84,7 +86,7 @@ describe("a gateway that dies", () => {
   it("by order lets a write end first", async () => {
     const { body, goOn } = halves();
     const putting = gate.put(ground.grant(BODY), body, never);
-    await until("half of it is there", hasHalf);
+    await until("some of it is there", hasSome);
     const stopping = ground.gateway.stop();
     await until("it is told to stop", async () => (await ground.gateway.log()).some(({ msg }) => msg === "stopping"));
     goOn();
@@ -164,6 +166,18 @@ describe("between agent and gateway", () => {
     proxy.break("PUT", { kind: "reset" });
     expect(mayRetry(await caught(through.put(ground.grant(BODY), [BODY], never)))).toBe(true);
     expect(proxy.seen.map(({ method }) => method)).toEqual(["PUT"]);
+    await expectNothing();
+  });
+
+  it("a body fails behind its last byte: nothing is stored", async () => {
+    const cause = new Error("the source broke");
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield BODY;
+      // Long enough for the gateway to store what it has, if it has all of it.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      throw cause;
+    }
+    expect(await caught(gate.put(ground.grant(BODY), broken(), never))).toBe(cause);
     await expectNothing();
   });
 

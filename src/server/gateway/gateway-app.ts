@@ -115,9 +115,12 @@ function grantFacts({ headers }: FastifyRequest): object {
   }
 }
 
+/** Who went away in the middle hears nothing, and whoever waited for the rest has said so. */
+const GONE = new Set(["ECONNRESET", "HPE_INVALID_EOF_STATE"]);
+
 /** What could not even be read as a request: too long, or no HTTP. */
 function refuseUnread(cause: Error & { code?: string }, socket: Duplex, log: Log): void {
-  if (cause.code === "ECONNRESET" || !socket.writable) {
+  if (GONE.has(cause.code ?? "") || !socket.writable) {
     socket.destroy();
     return;
   }

@@ -2,7 +2,7 @@ import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { Readable } from "node:stream";
 import { HoldfastError, isHoldfastError } from "../../lib/errors.ts";
 import { retry } from "../../lib/retry.ts";
-import { receivedBody } from "../received-body.ts";
+import { lastOnceChecked, receivedBody } from "../received-body.ts";
 import type { PutOptions, StoredObject } from "../storage.ts";
 import { isPlainRefusal, isStatus, s3Error } from "./errors.ts";
 import { headObject, SHA256_METADATA } from "./head.ts";
@@ -103,20 +103,6 @@ class Sending {
   #exists(cause: unknown): HoldfastError {
     return new HoldfastError("OBJECT_EXISTS", `The object ${this.#place.nameOf(this.#object.key)} exists already and was left as it is.`, { cause });
   }
-}
-
-/**
- * Keeps each chunk until the next one is there, so that the last one leaves only after size and hash of the whole were
- * found right: a request with a wrong body is never complete, whether the store checks hashes or not.
- */
-async function* lastOnceChecked(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  let held: Uint8Array | undefined;
-  for await (const chunk of chunks) {
-    if (chunk.byteLength === 0) continue;
-    if (held !== undefined) yield held;
-    held = chunk;
-  }
-  if (held !== undefined) yield held;
 }
 
 function putCommand(place: S3Place, { key, options }: NewObject, stream: Readable): PutObjectCommand {
