@@ -3,7 +3,7 @@ import type { SignedGrant } from "../model/grant.ts";
 
 /**
  * The only door between an agent and a repository: it opens for a signed grant and for exactly the object it names.
- * In `up` it is a function call; later it is the gateway or a signed request. It checks signature, expiry, operation,
+ * In this process it is a function call; where `agent.gateway` is set, a gateway somewhere else. It checks signature, expiry, operation,
  * key, size and hash, and throws GRANT_INVALID otherwise.
  */
 export interface ObjectGate {
