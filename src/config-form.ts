@@ -6,9 +6,10 @@ import { closestName, schemaFaults, schemasAt } from "./lib/schema-faults.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
-/** One environment variable per scalar; any other HOLDFAST_ name is a mistake. HOLDFAST_CONFIG is read by the command line. */
+/** One environment variable per scalar; any other HOLDFAST_ name is a mistake. HOLDFAST_CONFIG and HOLDFAST_PROFILE are read by the command line. */
 const ENVIRONMENT: Readonly<Record<string, string | null>> = {
   HOLDFAST_CONFIG: null,
+  HOLDFAST_PROFILE: null,
   HOLDFAST_STATE_DIR: "stateDir",
   HOLDFAST_LOG_LEVEL: "logLevel",
 };

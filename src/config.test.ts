@@ -102,6 +102,8 @@ describe("a configuration with faults", () => {
     ["a gateway without TLS on another machine", 'agent: { gateway: { url: "http://backup:7443" } }\n', [expect.stringMatching(/:20: agent\.gateway\.url: "http:\/\/backup:7443" is without TLS and leads to another machine/)]],
     ["a gateway that is no address", "agent: { gateway: { url: backup } }\n", [expect.stringContaining('agent.gateway.url: "backup" is not the address of a gateway; write https://<host>:<port>')]],
     ["a path behind a gateway's address", 'agent: { gateway: { url: "https://backup/v1" } }\n', [expect.stringContaining("is not the address of a gateway")]],
+    ["an address without a port", "listen: { address: 0.0.0.0 }\n", [expect.stringContaining('listen.address: "0.0.0.0" is not an address with a port')]],
+    ["tokens in the clear beyond loopback", "listen: { address: '0.0.0.0:7443', withoutTls: on-loopback }\n", [expect.stringContaining('listen.withoutTls: "0.0.0.0:7443" is not on loopback')]],
     ["a number out of range", "agent: { maxJobs: 0 }\n", ["/etc/holdfast.yaml:20: agent.maxJobs: 0 is less than the smallest that is allowed, 1"]],
   ])("%s", (_what, added, faults) => {
     expect(faultsOf(changed("", added))).toEqual(faults);

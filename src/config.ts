@@ -6,6 +6,7 @@ import { parseRecipient, parseRecipients } from "./keys/recipients.ts";
 import { isHoldfastError } from "./lib/errors.ts";
 import { schemasAt } from "./lib/schema-faults.ts";
 import { sizeSchema } from "./lib/units.ts";
+import { type ListenConfig, listenSchema, listensOpenly } from "./listen-config.ts";
 import { type InstanceSpec, instanceSpecSchema } from "./model/instance.ts";
 import { type Policy, policySchema } from "./model/policy.ts";
 import { nameSchema } from "./model/scalars.ts";
@@ -32,6 +33,8 @@ export interface Config {
   readonly sourceName: string;
   readonly stateDir: string;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** Where the API listens besides its socket; nowhere unless told. */
+  readonly listen?: ListenConfig | undefined;
   readonly keys: { readonly recipients: readonly string[]; readonly identities: readonly string[] };
   readonly repositories: Readonly<Record<string, RepositoryConfig>>;
   readonly policies: Readonly<Record<string, Policy>>;
@@ -94,6 +97,7 @@ function buildSchema(): z.ZodType {
           .optional(),
       })
       .prefault({}),
+    listen: listenSchema.optional().describe("Serves the API to the network, for other machines' command lines; read at the start."),
   });
 }
 
@@ -128,6 +132,7 @@ function crossFaults(raw: Raw): Fault[] {
   return [
     ...stateDirFaults(raw["stateDir"]),
     ...gatewayFaults(asGroup(asGroup(raw["agent"])["gateway"])),
+    ...listenFaults(asGroup(raw["listen"])),
     ...recipientFaults(["keys", "recipients"], asGroup(raw["keys"])["recipients"]),
     ...policies.flatMap(([name, policy]) => policyFaults(["policies", name], asGroup(policy), asGroup(raw["repositories"]))),
     ...instances.flatMap(([name, instance]) => referenceFaults(["instances", name, "policy"], asGroup(instance)["policy"], { noun: "policy", known: policies.map(([policy]) => policy) })),
@@ -151,6 +156,11 @@ function gatewayFaults({ url }: Raw): Fault[] {
   const { protocol, hostname } = new URL(url);
   if (protocol === "https:" || isLoopback(hostname)) return [];
   return [{ path: ["agent", "gateway", "url"], message: `${JSON.stringify(url)} is without TLS and leads to another machine: whoever sees a grant on its way could use it; write https://` }];
+}
+
+function listenFaults({ address, withoutTls }: Raw): Fault[] {
+  if (typeof address !== "string" || withoutTls !== "on-loopback" || !listensOpenly({ address, withoutTls })) return [];
+  return [{ path: ["listen", "withoutTls"], message: `${JSON.stringify(address)} is not on loopback: leave \`withoutTls\` out, or write \`even-beyond-loopback\` when something in front of it does TLS` }];
 }
 
 function policyFaults(path: readonly string[], policy: Raw, repositories: Raw): Fault[] {

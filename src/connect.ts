@@ -1,7 +1,9 @@
-import { type Client, createClient, httpTransport } from "./client/index.ts";
+import type { Way } from "./cli/program.ts";
+import { type Client, createClient, httpTransport, remoteTransport } from "./client/index.ts";
 import { loadConfig } from "./config-file.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { createLog } from "./lib/log.ts";
+import { remoteServer } from "./profiles.ts";
 import { answers } from "./server/serve-socket.ts";
 import { prepareStateDir, stateDirAt } from "./state-dir.ts";
 import { startUp } from "./up.ts";
@@ -17,9 +19,11 @@ export interface ConnectOptions {
   readonly openLog: typeof createLog;
 }
 
-/** To the running `up` over its socket or, when none runs, to the same thing inside this process for as long as the command lasts. */
-export async function connect(configPath: string, { env, openLog }: ConnectOptions): Promise<Connection> {
-  const config = await loadConfig(configPath, env);
+/** To the server that the command line names or, when it names none, to the running `up` over its socket or, when none runs, to the same thing inside this process for as long as the command lasts. */
+export async function connect(way: Way, { env, openLog }: ConnectOptions): Promise<Connection> {
+  const remote = await remoteServer(way, env);
+  if (remote !== null) return { client: createClient(remoteTransport(remote)), stop: () => Promise.resolve() };
+  const config = await loadConfig(way.config, env);
   const state = stateDirAt(config.stateDir);
   if (await answers(state.socketPath)) {
     return { client: createClient(httpTransport(state.socketPath)), stop: () => Promise.resolve() };

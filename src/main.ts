@@ -31,11 +31,12 @@ process.exit(await main());
 async function main(): Promise<number> {
   const code = await runProgram(process.argv.slice(2), commands, {
     local: localActions({ env: process.env, stderr: process.stderr, openLog }),
-    connect: async (configPath) => {
-      const connection = await connect(configPath, { env: process.env, openLog });
+    connect: async (way) => {
+      const connection = await connect(way, { env: process.env, openLog });
       connections.push(connection);
       return connection.client;
     },
+    isFar: ({ server, profile }) => server !== undefined || profile !== undefined || Boolean(process.env["HOLDFAST_PROFILE"]),
     stdout: process.stdout,
     stderr: process.stderr,
     interactive: process.stderr.isTTY,

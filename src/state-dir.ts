@@ -17,6 +17,8 @@ export interface StateDir {
   readonly cachePath: string;
   readonly signingKeyPath: string;
   readonly metadataKeyPath: string;
+  /** The self-made certificate for TLS, with its key. */
+  readonly tlsPath: string;
 }
 
 export interface ServerKeys {
@@ -37,6 +39,7 @@ export function stateDirAt(root: string): StateDir {
     cachePath: join(root, "cache"),
     signingKeyPath: join(root, "keys", "signing.pem"),
     metadataKeyPath: join(root, "keys", "metadata.key"),
+    tlsPath: join(root, "keys", "tls.pem"),
   };
 }
 
@@ -88,7 +91,7 @@ export async function restoreServerKeys(state: StateDir, keys: { signingPem: str
 }
 
 /** A key file is never written over: it is made under another name, made durable, then linked into place. */
-async function readOrCreate(path: string, make: () => Promise<string>): Promise<string> {
+export async function readOrCreate(path: string, make: () => Promise<string>): Promise<string> {
   const existing = await readIfThere(path);
   if (existing !== null) return existing;
   const content = await make();

@@ -36,6 +36,7 @@ import { type Queue, queues } from "./queue/index.ts";
 import { buildApp } from "./server/app.ts";
 import type { ServerContext } from "./server/context.ts";
 import { routes } from "./server/routes/index.ts";
+import { serveNetwork } from "./serve-network.ts";
 import { serveSocket } from "./server/serve-socket.ts";
 import { keepCompiledCode, prepareStateDir, type ServerKeys, serverKeys, type StateDir, stateDirAt } from "./state-dir.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -180,7 +181,7 @@ async function giveUpOwnAttempts({ dispatcher: { ports, leases }, agentName }: C
 async function serve(options: UpOptions, { state, core, closers }: { state: StateDir; core: Core; closers: Closers }): Promise<Client> {
   const { log, mode } = options;
   const context = contextOf(options, core);
-  const app = buildApp(routes, context, log);
+  const app = buildApp(routes, context, { log });
   closers.add("application", () => app.close());
   const client = createClient(inMemoryTransport(app));
   await startAgent(options, { state, core, client, closers });
@@ -192,7 +193,9 @@ async function serve(options: UpOptions, { state, core, closers }: { state: Stat
     return takingUpFirst(client, options, core);
   }
   // An application of its own: it closes first, while the agent still reports through the other one.
-  closers.add("socket", await serveSocket(buildApp(routes, context, log), state.socketPath));
+  closers.add("socket", await serveSocket(buildApp(routes, context, { log }), state.socketPath));
+  const { listen } = options.config;
+  if (listen !== undefined) closers.add("network", await serveNetwork({ listen, selfMadePath: state.tlsPath, ports: core.ports, routes, context }));
   return client;
 }
 
@@ -224,6 +227,7 @@ function contextOf({ clock, log, wrapStorage }: UpOptions, core: Core): ServerCo
       return files.flat().map(({ recipient }) => recipient);
     },
     configuration: {
+      sourceName: () => current.config.sourceName,
       parse: (yaml, sourceName) => requireSameState(current.config, parseConfig(yaml, sourceName, process.env)),
       // What comes here was made by `parse` above: it is a whole configuration.
       applied: (desired) => takeOver(core, desired as Config, wrapStorage),

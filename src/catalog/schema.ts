@@ -25,6 +25,7 @@ export interface CatalogSchema {
   probe: ProbeTable;
   objectCheck: ObjectCheckTable;
   keptDocument: KeptDocumentTable;
+  token: TokenTable;
 }
 
 /** What every statement function takes first; a transaction is one, too. */
@@ -279,4 +280,17 @@ interface KeptDocumentTable {
   key: string;
   sizeBytes: number;
   sha256: string;
+}
+
+/** Tokens of people and programs; what is kept of the secret is its hash. */
+interface TokenTable {
+  id: string;
+  name: string;
+  role: string;
+  secretHash: string;
+  createdAt: string;
+  createdBy: string;
+  /** Null: until it is revoked. */
+  expiresAt: string | null;
+  revokedAt: string | null;
 }

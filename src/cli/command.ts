@@ -39,6 +39,8 @@ export interface LocalActions {
 export interface CommandContext {
   /** Connects on first use: to the running `up`, or, when none runs, to the same thing inside this process. */
   client(): Promise<Client>;
+  /** True when that is a server far away, which knows nothing of this machine. */
+  readonly isFar: boolean;
   readonly local: LocalActions;
   readonly output: Output;
   /** Width of the terminal in characters. */

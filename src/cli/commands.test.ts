@@ -6,6 +6,8 @@ import { commands } from "./index.ts";
 const rebuilt = { backups: 9, segments: 30, verifications: 4, holds: 1 };
 const exported = { signingKeyFingerprint: "ab".repeat(32), repositories: [], policies: [], instances: [], backups: [], chains: [], coverage: [], holds: [], reports: [] };
 
+const token = { tokenId: id(70), name: "ann", role: "operator", createdAt: NOW, createdBy: "owner", expiresAt: null, revokedAt: null };
+
 /** One way that ends well through every command: what is typed, what the server says, and words that a person must see. */
 const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptions; shows: readonly (string | RegExp)[]; calls?: readonly unknown[] }>> = {
   up: { argv: ["up"], options: { local: { up: () => Promise.resolve() } }, shows: [] },
@@ -122,6 +124,18 @@ const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptio
     shows: [/backup +shop +full +running/],
     calls: [{ route: "jobs.list", input: { limit: 20, kind: "backup", state: "running" } }],
   },
+  "token create": {
+    argv: ["token", "create", "ann", "--role", "operator", "--expires-in", "90d"],
+    options: { answers: { "tokens.create": { token, text: "hfa_text" } } },
+    shows: ["hfa_text"],
+    calls: [{ route: "tokens.create", input: { name: "ann", role: "operator", expiresInS: 7_776_000 } }],
+  },
+  "token list": {
+    argv: ["token", "list"],
+    options: { answers: { "tokens.list": { tokens: [token, { ...token, name: "bob", revokedAt: NOW }, { ...token, name: "eve", expiresAt: "2020-01-01T00:00:00.000Z" }] } } },
+    shows: [/ann +operator +in force/, /bob +operator +revoked/, /eve +operator +expired/],
+  },
+  "token revoke": { argv: ["token", "revoke", id(70)], options: { answers: { "tokens.revoke": { token: { ...token, revokedAt: NOW } } } }, shows: ["is revoked"] },
   "job show": { argv: ["job", "show", id(50)], options: { answers: { "jobs.show": { job: job() } } }, shows: [`1. ${id(60)} by local: running`, "100 MiB/s"] },
   "job watch": { argv: ["job", "watch", id(50)], options: { answers: { "jobs.show": [{ job: job() }, { job: succeeded() }] } }, shows: ["succeeded"] },
   "job cancel": { argv: ["job", "cancel", id(50)], options: { answers: { "jobs.cancel": { job: job({ cancelRequested: true }) } } }, shows: ["running"] },

@@ -30,7 +30,7 @@ describe("completion in bash", () => {
   });
 
   it("offers the options of the command, and those that all have", async () => {
-    expect(await complete("holdfast", "backup", "run", "shop", "--")).toEqual(["--config", "--detach", "--help", "--json", "--kind"]);
+    expect(await complete("holdfast", "backup", "run", "shop", "--")).toEqual(["--config", "--detach", "--help", "--json", "--kind", "--profile", "--server", "--server-fingerprint", "--token-file"]);
     expect(await complete("holdfast", "demo", "--k")).toEqual(["--keep"]);
   });
 

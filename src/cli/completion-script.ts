@@ -13,7 +13,7 @@ function vocabulary(commands: readonly Command[]): Map<string, string[]> {
   return words;
 }
 
-const flagsOf = (command: Command): string[] => [...(command.options ?? []).map(({ flags }) => flags.split(/[ ,]/)[0] ?? ""), "--config", "--json", "--help"];
+const flagsOf = (command: Command): string[] => [...(command.options ?? []).map(({ flags }) => flags.split(/[ ,]/)[0] ?? ""), "--config", "--server", "--token-file", "--server-fingerprint", "--profile", "--json", "--help"];
 
 export function completionScript(shell: Shell, commands: readonly Command[]): string {
   if (shell === "fish") return fishScript(commands);

@@ -31,6 +31,9 @@ import { restorePlanCommand } from "./commands/restore-plan.ts";
 import { restoreRunCommand } from "./commands/restore-run.ts";
 import { statusCommand } from "./commands/status.ts";
 import { thawCommand } from "./commands/thaw.ts";
+import { tokenCreateCommand } from "./commands/token-create.ts";
+import { tokenListCommand } from "./commands/token-list.ts";
+import { tokenRevokeCommand } from "./commands/token-revoke.ts";
 import { upCommand } from "./commands/up.ts";
 
 /** Every command, in the order of the help. To add one: write its file, add it here. */
@@ -67,5 +70,8 @@ export const commands: readonly Command[] = [
   recoverCommand,
   thawCommand,
   exportCommand,
+  tokenCreateCommand,
+  tokenListCommand,
+  tokenRevokeCommand,
   completionCommand(() => commands),
 ];

@@ -5,10 +5,21 @@ import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError } from "../lib/
 import type { Command, CommandContext, LocalActions } from "./command.ts";
 import { createOutput, type ProgramOutput } from "./output.ts";
 
+/** Which server the command line means: one far away when it names one, else the one of the configuration. */
+export interface Way {
+  readonly config: string;
+  readonly server?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly serverFingerprint?: string | undefined;
+  readonly profile?: string | undefined;
+}
+
 /** What the program's root gives to the command line. */
 export interface ProgramHost {
   readonly local: LocalActions;
-  connect(configPath: string): Promise<Client>;
+  connect(way: Way): Promise<Client>;
+  /** True when the server is another than the one of the configuration. */
+  isFar(way: Way): boolean;
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly interactive: boolean;
@@ -50,6 +61,10 @@ function buildProgram(commands: readonly Command[], host: ProgramHost, output: P
     .description("Backups that are proven by restore.")
     .version(host.version, "-V, --version", "print the version")
     .option("-c, --config <file>", "configuration file; also $HOLDFAST_CONFIG", host.defaultConfigPath)
+    .option("--server <url>", "speak to this server over the network, like https://backup.example.com:7443")
+    .option("--token-file <file>", "the token for --server")
+    .option("--server-fingerprint <sha256>", "of the certificate of --server, when no authority vouches for it")
+    .option("--profile <name>", "server, token and fingerprint from ~/.config/holdfast/profiles.yaml; also $HOLDFAST_PROFILE")
     .option("--json", "print one JSON document on stdout instead of text")
     .addHelpText("after", ROOT_HELP);
   settle(program, host, output);
@@ -161,16 +176,23 @@ function argumentsOf(command: Command, received: readonly unknown[]): Record<str
 }
 
 function contextOf(built: CommanderCommand, host: ProgramHost, output: ProgramOutput): CommandContext {
-  const options: { config: string } = built.optsWithGlobals();
+  const way: Way = built.optsWithGlobals();
   let client: Promise<Client> | undefined;
   return {
-    client: () => (client ??= host.connect(options.config)),
-    local: host.local,
+    client: () => (client ??= host.connect(way)),
+    isFar: host.isFar(way),
+    local: host.isFar(way) ? onlyHere(host.local) : host.local,
     output,
     columns: host.columns,
-    configPath: options.config,
+    configPath: way.config,
     signal: host.signal,
     nowMs: host.nowMs,
     pollMs: host.pollMs ?? 500,
   };
+}
+
+/** With a server far away, what must happen on this machine is refused: it would be done to the wrong one. Files are read here all the same. */
+function onlyHere(local: LocalActions): LocalActions {
+  const refuse = (): Promise<never> => Promise.reject(new HoldfastError("USAGE", "This command works on this machine only; leave out --server and --profile (and $HOLDFAST_PROFILE)."));
+  return { up: refuse, gateway: refuse, demo: refuse, doctor: refuse, keyGenerate: refuse, keyCheck: refuse, catalogRebuild: refuse, recover: refuse, readFile: (path) => local.readFile(path) };
 }

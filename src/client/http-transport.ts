@@ -1,7 +1,8 @@
-import { type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
+import { request as httpRequest } from "node:http";
 import { HoldfastError } from "../lib/errors.ts";
 import { readAnswer } from "./answer.ts";
 import type { Transport } from "./client.ts";
+import { exchange } from "./exchange.ts";
 
 /** Errors of the socket that mean: nobody listens there. */
 const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
@@ -29,24 +30,6 @@ export function httpTransport(socketPath: string): Transport {
       }
     },
   };
-}
-
-function exchange(call: ClientRequest, payload: string | undefined): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    call.once("error", reject);
-    call.once("response", (response) => {
-      readText(response).then((text) => {
-        resolve({ status: response.statusCode ?? 0, text });
-      }, reject);
-    });
-    call.end(payload);
-  });
-}
-
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function asUnreachable(error: unknown, socketPath: string): unknown {

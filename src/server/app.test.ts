@@ -8,9 +8,9 @@ import { buildApp, missingRoutes } from "./app.ts";
 import type { ServerContext } from "./context.ts";
 import { implement, type Implementation } from "./implement.ts";
 
-const show = route({ name: "things.show", method: "GET", path: "/v1/things/:thing", summary: "", input: z.object({ thing: z.string(), limit: z.coerce.number().max(9).default(5) }), output: z.object({ seen: z.string() }) });
-const make = route({ name: "things.make", method: "POST", path: "/v1/things/:thing", summary: "", input: z.object({ thing: z.string(), size: z.number() }), output: z.object({ seen: z.string() }) });
-const drop = route({ name: "things.drop", method: "DELETE", path: "/v1/things/:thing", summary: "", input: z.object({ thing: z.string(), by: z.string() }), output: z.object({ seen: z.string() }) });
+const show = route({ name: "things.show", method: "GET", path: "/v1/things/:thing", summary: "", role: "viewer", input: z.object({ thing: z.string(), limit: z.coerce.number().max(9).default(5) }), output: z.object({ seen: z.string() }) });
+const make = route({ name: "things.make", method: "POST", path: "/v1/things/:thing", summary: "", role: "viewer", input: z.object({ thing: z.string(), size: z.number() }), output: z.object({ seen: z.string() }) });
+const drop = route({ name: "things.drop", method: "DELETE", path: "/v1/things/:thing", summary: "", role: "viewer", input: z.object({ thing: z.string(), by: z.string() }), output: z.object({ seen: z.string() }) });
 
 const apps: { close(): PromiseLike<unknown> }[] = [];
 afterEach(async () => {
@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 function appOf(implementations: Implementation[], log: Log = silentLog): ReturnType<typeof buildApp> {
-  const app = buildApp(implementations, {} as ServerContext, log);
+  const app = buildApp(implementations, {} as ServerContext, { log });
   apps.push(app);
   return app;
 }

@@ -1,26 +1,45 @@
+import type { ServerOptions } from "node:https";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError, toErrorRecord } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
 import { api } from "../model/api/index.ts";
 import type { Route } from "../model/api/route.ts";
+import { type Caller, OWNER, requireRole } from "./caller.ts";
 import type { ServerContext } from "./context.ts";
 import type { Implementation } from "./implement.ts";
 
 export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 
+/** Finds out who calls, from what stands before the body; throws when that is nobody who may. */
+export type Door = (request: FastifyRequest) => Promise<Caller>;
+
+export interface AppOptions {
+  readonly log: Log;
+  /** The owner's unless told. */
+  readonly door?: Door;
+  /** For HTTPS. */
+  readonly https?: ServerOptions;
+}
+
+/** For an application that only the owner reaches: in memory, or over the socket. */
+const ownersDoor: Door = () => Promise.resolve(OWNER);
+
+const callers = new WeakMap<FastifyRequest, Caller>();
+
 /**
  * The API as an HTTP application: every input is checked by its route's schema, every answer too, and every error
- * leaves as `{ error: ErrorRecord }` with the status of the error table. Causes and stacks go to the log only.
+ * leaves as `{ error: ErrorRecord }` with the status of the error table. Causes and stacks go to the log only. A caller
+ * whose role is not what the route asks for is refused before the body is read.
  */
-export function buildApp(implementations: readonly Implementation[], context: ServerContext, log: Log): FastifyInstance {
-  const app = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, routerOptions: { maxParamLength: 200 } });
+export function buildApp(implementations: readonly Implementation[], context: ServerContext, { log, door = ownersDoor, ...options }: AppOptions): FastifyInstance {
+  const app = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, routerOptions: { maxParamLength: 200 }, ...options });
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(translate(error), { request, reply, log }));
   app.setNotFoundHandler((request, reply) => {
     const message = `The API has no route ${request.method} ${request.url.split("?")[0] ?? ""}.`;
     return sendError(new HoldfastError("NOT_FOUND", message, { hint: "Use a client of the server's own version." }), { request, reply, log });
   });
-  for (const implementation of implementations) addRoute(app, implementation, context);
+  for (const implementation of implementations) addRoute(app, implementation, { context, door });
   return app;
 }
 
@@ -32,13 +51,18 @@ export function missingRoutes(implementations: readonly Implementation[]): strin
     .filter((name) => !served.has(name));
 }
 
-function addRoute(app: FastifyInstance, { route, handle }: Implementation, context: ServerContext): void {
+function addRoute(app: FastifyInstance, { route, handle }: Implementation, { context, door }: { context: ServerContext; door: Door }): void {
   app.route({
     method: route.method,
     url: route.path,
+    onRequest: async (request) => {
+      const caller = await door(request);
+      requireRole(caller, route);
+      callers.set(request, caller);
+    },
     handler: async (request, reply) => {
       const input = parseInput(route, inputOf(request));
-      const output = await handle(input, context, callerGone(reply));
+      const output = await handle(input, context, { caller: callers.get(request) ?? { kind: "anyone" }, signal: callerGone(reply) });
       return reply.send(checkOutput(route, output));
     },
   });

@@ -15,6 +15,8 @@ export interface ServerContext {
   /** Recipients whose identities the keyholder holds; for `doctor`. */
   heldRecipients(): Promise<readonly string[]>;
   readonly configuration: {
+    /** Path of the configuration that this server runs on. */
+    sourceName(): string;
     /** Throws CONFIG_INVALID with every fault at once. */
     parse(yaml: string, sourceName: string): DesiredConfig;
     /** Called after the catalog took a configuration: opens its repositories. */

@@ -13,8 +13,8 @@ import type { ServerContext } from "./context.ts";
 import { implement } from "./implement.ts";
 import { answers, serveSocket } from "./serve-socket.ts";
 
-const greet = route({ name: "greet", method: "POST", path: "/v1/greet/:name", summary: "", input: z.object({ name: z.string(), mood: z.string() }), output: z.object({ text: z.string() }) });
-const look = route({ name: "look", method: "GET", path: "/v1/look", summary: "", input: z.object({ all: z.stringbool().default(false) }), output: z.object({ all: z.boolean() }) });
+const greet = route({ name: "greet", method: "POST", path: "/v1/greet/:name", summary: "", role: "viewer", input: z.object({ name: z.string(), mood: z.string() }), output: z.object({ text: z.string() }) });
+const look = route({ name: "look", method: "GET", path: "/v1/look", summary: "", role: "viewer", input: z.object({ all: z.stringbool().default(false) }), output: z.object({ all: z.boolean() }) });
 
 let dir: string;
 let socketPath: string;
@@ -31,7 +31,7 @@ afterEach(async () => {
 async function serve({ onBegun, onGone }: { onBegun?: () => void; onGone?: () => void } = {}): Promise<() => Promise<void>> {
   const app = buildApp(
     [
-      implement(greet, ({ name, mood }, _context, signal) => {
+      implement(greet, ({ name, mood }, _context, { signal }) => {
         if (mood === "bad") throw new HoldfastError("REFUSED", `${name} is not greeted.`, { hint: "Come back tomorrow." });
         if (mood !== "slow") return Promise.resolve({ text: `hello ${name}` });
         return new Promise((_resolve, reject) => {
@@ -45,7 +45,7 @@ async function serve({ onBegun, onGone }: { onBegun?: () => void; onGone?: () =>
       implement(look, (input) => Promise.resolve(input)),
     ],
     {} as ServerContext,
-    silentLog,
+    { log: silentLog },
   );
   const close = await serveSocket(app, socketPath);
   closers.push(close);

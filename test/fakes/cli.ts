@@ -90,6 +90,7 @@ export async function runCli(argv: readonly string[], { answers = {}, local = {}
   const code = await runProgram(argv, commands, {
     local: { ...NO_ACTIONS, ...local },
     connect: () => Promise.resolve(server.client),
+    isFar: ({ server: url }) => url !== undefined,
     stdout: stdout.stream,
     stderr: stderr.stream,
     interactive,

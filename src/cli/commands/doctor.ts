@@ -10,7 +10,7 @@ export const doctorCommand: Command = {
   name: "doctor",
   summary: "Try everything that a night's work will need: configuration, tools, keys, repositories, instances.",
   run: async (context) => {
-    const here = await context.local.doctor({ config: context.configPath, signal: context.signal });
+    const here = context.isFar ? [] : await context.local.doctor({ config: context.configPath, signal: context.signal });
     // Without a good configuration there is no server to ask.
     const broken = here.some(({ subject, status }) => subject === "configuration" && status === "error");
     const diagnoses = [...here, ...(broken ? [] : await askServer(context))];

@@ -11,6 +11,7 @@ export const findRoutes = {
     method: "POST",
     path: "/v1/finds",
     summary: "Who dropped, truncated or emptied a table, and when, by the stored lists of transactions. Changes nothing.",
+    role: "operator",
     input: findQuestionSchema.extend({ instance: z.string().min(1).describe("Name or id."), limit: z.number().int().min(1).max(MOST).default(100) }),
     output: z.object({
       /** In log order. */

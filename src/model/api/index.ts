@@ -5,6 +5,7 @@ import { instanceRoutes } from "./instances.ts";
 import { jobRoutes } from "./jobs.ts";
 import { restoreRoutes } from "./restores.ts";
 import { systemRoutes } from "./system.ts";
+import { tokenRoutes } from "./tokens.ts";
 
 /** Every route of the API, by noun. To add a noun: write its file, add it here. */
 export const api = {
@@ -15,4 +16,5 @@ export const api = {
   jobs: jobRoutes,
   restores: restoreRoutes,
   system: systemRoutes,
+  tokens: tokenRoutes,
 };

@@ -11,6 +11,7 @@ export const jobRoutes = {
     method: "GET",
     path: "/v1/jobs",
     summary: "Jobs, newest first.",
+    role: "viewer",
     input: z.object({
       instance: z.string().optional(),
       kind: jobKindSchema.optional(),
@@ -20,7 +21,7 @@ export const jobRoutes = {
     }),
     output: z.object({ jobs: z.array(jobSchema) }),
   }),
-  show: route({ name: "jobs.show", method: "GET", path: "/v1/jobs/:jobId", summary: "One job with its attempts and progress.", input: byJob, output: z.object({ job: jobSchema }) }),
-  cancel: route({ name: "jobs.cancel", method: "POST", path: "/v1/jobs/:jobId/cancel", summary: "Ask a job to stop.", input: byJob, output: z.object({ job: jobSchema }) }),
-  retry: route({ name: "jobs.retry", method: "POST", path: "/v1/jobs/:jobId/retry", summary: "Run a failed or cancelled job again.", input: byJob, output: z.object({ job: jobSchema }) }),
+  show: route({ name: "jobs.show", method: "GET", path: "/v1/jobs/:jobId", summary: "One job with its attempts and progress.", role: "viewer", input: byJob, output: z.object({ job: jobSchema }) }),
+  cancel: route({ name: "jobs.cancel", method: "POST", path: "/v1/jobs/:jobId/cancel", summary: "Ask a job to stop.", role: "operator", input: byJob, output: z.object({ job: jobSchema }) }),
+  retry: route({ name: "jobs.retry", method: "POST", path: "/v1/jobs/:jobId/retry", summary: "Run a failed or cancelled job again.", role: "operator", input: byJob, output: z.object({ job: jobSchema }) }),
 };

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { RequiredRole } from "../role.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -11,6 +12,8 @@ export interface Route<Input, Output> {
   readonly method: Method;
   readonly path: string;
   readonly summary: string;
+  /** What the caller must be; the one place where this stands. */
+  readonly role: RequiredRole;
   readonly input: z.ZodType<Input>;
   readonly output: z.ZodType<Output>;
 }

@@ -8,6 +8,7 @@ import { isHoldfastError } from "../../lib/errors.ts";
 import { api } from "../../model/api/index.ts";
 import type { Backup } from "../../model/backup.ts";
 import { chainOf } from "../../model/chain.ts";
+import { nameOf } from "../caller.ts";
 import { implement } from "../implement.ts";
 
 const { backups } = api;
@@ -26,13 +27,13 @@ export const backupRoutes = [
   }),
   implement(backups.run, async ({ instance: name, kind }, { dispatcher: { ports } }) => ({ job: await requestBackup(ports, await requireCurrent(ports.catalog.db, name), kind) })),
   implement(backups.verify, async ({ backupId, tier }, { dispatcher }) => ({ job: await requestVerification(dispatcher, backupId, tier) })),
-  implement(backups.hold, async ({ backupId, reason, by }, { dispatcher: { ports } }) => {
+  implement(backups.hold, async ({ backupId, reason, by }, { dispatcher: { ports } }, { caller }) => {
     await requireBackup(ports.catalog.db, backupId);
-    return { backup: await placeHold(ports, { backupId, reason, by }) };
+    return { backup: await placeHold(ports, { backupId, reason, by: nameOf(caller, by) }) };
   }),
-  implement(backups.release, async ({ backupId, by }, { dispatcher: { ports } }) => {
+  implement(backups.release, async ({ backupId, by }, { dispatcher: { ports } }, { caller }) => {
     await requireBackup(ports.catalog.db, backupId);
-    return { backup: await releaseHolds(ports, { backupId, by }) };
+    return { backup: await releaseHolds(ports, { backupId, by: nameOf(caller, by) }) };
   }),
 ];
 

@@ -6,6 +6,7 @@ import { instanceRoutes } from "./instances.ts";
 import { jobRoutes } from "./jobs.ts";
 import { restoreRoutes } from "./restores.ts";
 import { systemRoutes } from "./system.ts";
+import { tokenRoutes } from "./tokens.ts";
 
 /** Every route with the code behind it. To add a noun: write its file, add it here. */
-export const routes: readonly Implementation[] = [...agentRoutes, ...backupRoutes, ...findRoutes, ...instanceRoutes, ...jobRoutes, ...restoreRoutes, ...systemRoutes];
+export const routes: readonly Implementation[] = [...agentRoutes, ...backupRoutes, ...findRoutes, ...instanceRoutes, ...jobRoutes, ...restoreRoutes, ...systemRoutes, ...tokenRoutes];

@@ -7,6 +7,7 @@ import { requestCheck } from "../../control/request-check.ts";
 import { readStatus } from "../../control/status.ts";
 import { isoTime } from "../../lib/clock.ts";
 import { api } from "../../model/api/index.ts";
+import { nameOf } from "../caller.ts";
 import { implement } from "../implement.ts";
 
 const { system } = api;
@@ -14,16 +15,17 @@ const { system } = api;
 export const systemRoutes = [
   implement(system.status, async (_input, { dispatcher, version }) => readStatus(dispatcher.ports, dispatcher.leases, version)),
   implement(system.findings, async ({ all }, { dispatcher }) => ({ findings: await listFindings(dispatcher.ports.catalog.db, { all }) })),
-  implement(system.apply, async ({ yaml, sourceName, dryRun }, { dispatcher: { ports }, configuration }) => {
-    const config = configuration.parse(yaml, sourceName);
+  implement(system.apply, async ({ yaml, sourceName, dryRun }, { dispatcher: { ports }, configuration }, { caller }) => {
+    // Relative paths count from the file's folder; a file on another machine has none here.
+    const config = configuration.parse(yaml, caller.kind === "owner" ? sourceName : configuration.sourceName());
     const changes = await applyConfig(ports.catalog.db, config, { dryRun, at: isoTime(ports.clock.nowMs()), newId: ports.newId });
     if (!dryRun) await configuration.applied(config);
     return { changes };
   }),
   implement(system.doctor, async (_input, context) => ({ diagnoses: await diagnose({ ...context.dispatcher.ports, heldRecipients: () => context.heldRecipients() }) })),
-  implement(system.thaw, async ({ by }, { dispatcher: { ports } }) => {
+  implement(system.thaw, async ({ by }, { dispatcher: { ports } }, { caller }) => {
     const was = await thaw(ports.catalog.db);
-    if (was !== null) ports.log.warn({ by, frozenSince: was.at, why: was.why }, "thawed: schedules run again");
+    if (was !== null) ports.log.warn({ by: nameOf(caller, by), frozenSince: was.at, why: was.why }, "thawed: schedules run again");
     return { was };
   }),
   implement(system.export, async (_input, { dispatcher }) => exportCatalog(dispatcher.ports)),

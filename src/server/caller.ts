@@ -1,0 +1,26 @@
+import { HoldfastError } from "../lib/errors.ts";
+import type { Route } from "../model/api/route.ts";
+import { mayCall, type Role } from "../model/role.ts";
+
+/** Who calls. The application's door finds it out before a byte of the body is read. */
+export type Caller =
+  /** This process itself, or whoever may open the server's socket: its owner. */
+  | { readonly kind: "owner" }
+  | { readonly kind: "token"; readonly tokenId: string; readonly name: string; readonly role: Role }
+  /** Somebody without a token. */
+  | { readonly kind: "anyone" };
+
+export const OWNER: Caller = { kind: "owner" };
+
+/** Throws UNAUTHENTICATED or FORBIDDEN, naming the role that the route asks for, unless this caller may call it. */
+export function requireRole(caller: Caller, route: Pick<Route<unknown, unknown>, "name" | "role">): void {
+  if (caller.kind === "owner" || route.role === "anyone") return;
+  if (caller.kind === "anyone") throw new HoldfastError("UNAUTHENTICATED", `${route.name} needs a token of the role ${route.role}.`, { hint: "Pass one with --token-file, or name it in a profile." });
+  if (mayCall(caller.role, route.role)) return;
+  throw new HoldfastError("FORBIDDEN", `${route.name} needs the role ${route.role}; ${caller.name} has the role ${caller.role}.`);
+}
+
+/** Who did it, for what is kept: a token's own name, whatever its holder calls himself. */
+export function nameOf(caller: Caller, said: string): string {
+  return caller.kind === "token" ? `token:${caller.name}` : said;
+}
