@@ -8,6 +8,7 @@ import { cliPage } from "./generate/cli-page.ts";
 import { configSchema, gatewaySchema } from "./generate/config-schema.ts";
 import { configurationPage, gatewayPage } from "./generate/configuration-page.ts";
 import { errorsPage } from "./generate/errors-page.ts";
+import { openApi } from "./generate/openapi.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 
@@ -19,6 +20,7 @@ const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
   "docs/errors.md": errorsPage,
   "docs/gateway.md": gatewayPage,
   "docs/gateway.schema.json": gatewaySchema,
+  "docs/openapi.json": openApi,
 };
 
 async function isStale(path: string, text: string): Promise<boolean> {

@@ -1,11 +1,12 @@
 import { Cron } from "croner";
 import { z } from "zod";
+import { type AgentLimits, agentLimits } from "./agent-limits.ts";
 import { asGroup, type Fault, kindUnion, LOG_LEVELS, mapValues, type Raw, readConfigForm, referenceFaults, walk } from "./config-form.ts";
 import { engines } from "./engines/index.ts";
 import { parseRecipient, parseRecipients } from "./keys/recipients.ts";
 import { isHoldfastError } from "./lib/errors.ts";
 import { schemasAt } from "./lib/schema-faults.ts";
-import { sizeSchema } from "./lib/units.ts";
+import { durationSchema } from "./lib/units.ts";
 import { type ListenConfig, listenSchema, listensOpenly } from "./listen-config.ts";
 import { type InstanceSpec, instanceSpecSchema } from "./model/instance.ts";
 import { type Policy, policySchema } from "./model/policy.ts";
@@ -15,9 +16,7 @@ import { isLoopback } from "./transport-security.ts";
 
 /** Unix sockets lie below the state directory, and their paths end at 107 bytes. */
 export const STATE_DIR_LIMIT_BYTES = 64;
-/** A few frames and packs: below it nothing flows. */
-const BUFFER_BYTES_AT_LEAST = 32 * 1024 ** 2;
-const UPLOAD_BYTES_PER_S_AT_LEAST = 64 * 1024;
+const LEASE_AT_LEAST_MS = 2_000;
 /** What stands in a recovered configuration where a secret was. */
 export const NOT_KEPT = "(not kept: put it here)";
 const DEFAULT_STATE_DIR = "./holdfast-state";
@@ -42,7 +41,9 @@ export interface Config {
   readonly instances: Readonly<Record<string, InstanceSpec>>;
   /** The whole of it as it was written, paths made absolute, with NOT_KEPT in the place of each secret. */
   readonly withoutSecrets: Readonly<Record<string, unknown>>;
-  readonly agent: { readonly name?: string | undefined; readonly maxJobs: number; readonly sandboxUser?: string | undefined; readonly gateway?: GatewayPlace | undefined } & BufferConfig;
+  /** Agents of other machines. */
+  readonly agents: { readonly leaseFor?: number | undefined };
+  readonly agent: { readonly name?: string | undefined; readonly gateway?: GatewayPlace | undefined } & AgentLimits;
 }
 
 /** Where the agent's objects go in and out instead of through this process. */
@@ -50,14 +51,6 @@ export interface GatewayPlace {
   readonly url: string;
   /** Absolute. */
   readonly caFile?: string | undefined;
-}
-
-interface BufferConfig {
-  readonly bufferBytes: number;
-  readonly spoolBytes: number;
-  /** Absolute. */
-  readonly spoolDir?: string | undefined;
-  readonly uploadBytesPerS?: number | undefined;
 }
 
 function buildSchema(): z.ZodType {
@@ -77,18 +70,7 @@ function buildSchema(): z.ZodType {
     agent: z
       .strictObject({
         name: nameSchema.optional().describe("How attempts call the agent; the host's name unless told."),
-        maxJobs: z.number().int().min(1).max(64).default(2).describe("Attempts side by side; shipping of logs does not count."),
-        sandboxUser: z.string().min(1).optional().describe("Account of throwaway servers when Holdfast runs as root."),
-        bufferBytes: sizeSchema
-          .refine((sizeBytes) => sizeBytes >= BUFFER_BYTES_AT_LEAST, "must be at least 32MiB")
-          .prefault("128MiB")
-          .describe("Memory of each backup for what is filled, sealed and uploaded."),
-        spoolBytes: sizeSchema.prefault("8GiB").describe("Disk of each backup for ciphertext that the repository does not take in time; 0B: none, the tool is held back instead."),
-        spoolDir: z.string().min(1).meta({ path: true }).optional().describe("A local directory for spools; in the state directory unless told."),
-        uploadBytesPerS: sizeSchema
-          .refine((sizeBytes) => sizeBytes >= UPLOAD_BYTES_PER_S_AT_LEAST, "must be at least 64KiB")
-          .optional()
-          .describe("Most bytes per second that all uploads together send; no limit unless told. The database is never slowed down by it."),
+        ...agentLimits,
         gateway: z
           .strictObject({
             url: z.string().refine(isGatewayUrl, "is not the address of a gateway; write https://<host>:<port>").describe("Where `holdfast gateway` listens. Every object of every repository goes through it."),
@@ -97,6 +79,15 @@ function buildSchema(): z.ZodType {
           .optional(),
       })
       .prefault({}),
+    agents: z
+      .strictObject({
+        leaseFor: durationSchema
+          .refine((durationMs) => durationMs >= LEASE_AT_LEAST_MS, "must be at least 2s")
+          .optional()
+          .describe("How long an agent may be out of reach before its work is given to another; as long works on what it began while the server is away. 15m for `holdfast server`, 1m for `holdfast up` unless told."),
+      })
+      .prefault({})
+      .describe("Agents of other machines."),
     listen: listenSchema.optional().describe("Serves the API to the network, for other machines' command lines; read at the start."),
   });
 }

@@ -1,4 +1,4 @@
-import type { Way } from "./cli/program.ts";
+import type { Way } from "./cli/command.ts";
 import { type Client, createClient, httpTransport, remoteTransport } from "./client/index.ts";
 import { loadConfig } from "./config-file.ts";
 import { systemClock } from "./lib/clock.ts";

@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { loadAgentConfig } from "./agent-config.ts";
+import { joinServer, rotateIdentity, runAgentProcess } from "./agent-process.ts";
 import { checkIdentities, checkRecipients } from "./check-keys.ts";
 import type { LocalActions } from "./cli/command.ts";
 import { loadConfig, readTextFile } from "./config-file.ts";
@@ -25,8 +27,12 @@ export interface LocalHost {
 export function localActions(host: LocalHost): LocalActions {
   const { env } = host;
   return {
-    up: (options) => runUp(options, host),
+    up: (options) => runUp(options, host, "all"),
     gateway: (options) => runGateway(options, host),
+    server: (options) => runUp(options, host, "server"),
+    agentRun: (options) => runAgentHere(options, host),
+    agentJoin: async ({ config, ...request }) => joinServer(await loadAgentConfig(config), request),
+    agentRotate: async ({ config }) => rotateIdentity(await loadAgentConfig(config)),
     demo: ({ keep, sizeMb, signal, output }) => {
       const print = (line: string): void => {
         output.note(line);
@@ -62,11 +68,11 @@ async function makeKey(path: string): Promise<{ recipient: string; path: string 
 }
 
 /** Runs until the signal, then stops in order. */
-async function runUp({ config: configPath, signal }: { config: string; signal: AbortSignal }, { env, stderr, openLog }: LocalHost): Promise<void> {
+async function runUp({ config: configPath, signal }: { config: string; signal: AbortSignal }, { env, stderr, openLog }: LocalHost, parts: "all" | "server"): Promise<void> {
   const config = await loadConfig(configPath, env);
   await prepareStateDir(stateDirAt(config.stateDir));
   const log = openLog({ level: config.logLevel, destination: stateDirAt(config.stateDir).logPath, readable: stderr });
-  const up = await startUp({ config, log, clock: systemClock, mode: "daemon" });
+  const up = await startUp({ config, log, clock: systemClock, mode: "daemon", parts });
   try {
     if (!signal.aborted) await once(signal, "abort");
     log.info({}, "stopping");
@@ -87,6 +93,14 @@ async function runGateway({ config: configPath, signal }: { config: string; sign
   } finally {
     await gateway.stop();
   }
+}
+
+async function runAgentHere({ config: configPath, signal }: { config: string; signal: AbortSignal }, { stderr, openLog }: LocalHost): Promise<void> {
+  const config = await loadAgentConfig(configPath);
+  const state = stateDirAt(config.stateDir);
+  await prepareStateDir(state);
+  const log = openLog({ level: config.logLevel, destination: state.logPath, readable: stderr });
+  await runAgentProcess({ config, log, clock: systemClock, signal });
 }
 
 /** The demo tells its own story; what Holdfast says of it goes to the log file. */

@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { readFileSync, statSync } from "node:fs";
 import { z } from "zod";
-import type { Way } from "./cli/program.ts";
+import type { Way } from "./cli/command.ts";
 import type { RemoteServer } from "./client/index.ts";
 import { readTextFile } from "./config-file.ts";
 import { readConfigSource } from "./config-source.ts";

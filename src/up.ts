@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
-import { join } from "node:path";
 import { sandboxUserFrom } from "./accounts.ts";
 import { agentGate } from "./agent-gate.ts";
-import { type AgentOptions, runAgent } from "./agent/index.ts";
+import { runAgent } from "./agent/index.ts";
+import { buffersOf } from "./agent-process.ts";
+import { agentNames } from "./catalog/agents.ts";
 import { attemptsInState } from "./catalog/attempts.ts";
 import { inTransaction, openCatalog } from "./catalog/open-catalog.ts";
 import { type Client, createClient, inMemoryTransport } from "./client/index.ts";
@@ -28,7 +29,6 @@ import { type Clock, isoTime } from "./lib/clock.ts";
 import { HoldfastError, toErrorRecord } from "./lib/errors.ts";
 import { idFactory } from "./lib/ids.ts";
 import type { Log } from "./lib/log.ts";
-import { Pace } from "./lib/pace.ts";
 import { api } from "./model/api/index.ts";
 import { grantVerifier } from "./model/grant-check.ts";
 import { logIndexOpener } from "./open-log-index.ts";
@@ -36,7 +36,7 @@ import { type Queue, queues } from "./queue/index.ts";
 import { buildApp } from "./server/app.ts";
 import type { ServerContext } from "./server/context.ts";
 import { routes } from "./server/routes/index.ts";
-import { serveNetwork } from "./serve-network.ts";
+import { listenFingerprint, serveNetwork } from "./serve-network.ts";
 import { serveSocket } from "./server/serve-socket.ts";
 import { keepCompiledCode, prepareStateDir, type ServerKeys, serverKeys, type StateDir, stateDirAt } from "./state-dir.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -49,6 +49,8 @@ export interface UpOptions {
   readonly clock: Clock;
   /** `oneshot` serves one command inside its process: nothing is scheduled, no log is shipped, nobody else is served. */
   readonly mode: "daemon" | "oneshot";
+  /** `server` leaves out the agent: all work is done by agents of other machines. */
+  readonly parts?: "all" | "server";
   /** Replaces some of the server's settings; for tests. */
   readonly settings?: Partial<ControlSettings>;
   /** Stands between Holdfast and each repository; for tests. */
@@ -107,7 +109,16 @@ function rememberKnocks(queue: Queue, asked: Set<string>): Queue {
   };
 }
 
-async function openCore({ config, log, clock, mode, settings, wrapStorage }: UpOptions, state: StateDir, closers: Closers): Promise<Core> {
+/** While all agents are elsewhere their work outlives a server that is away for a while. */
+const SERVER_LEASE_MS = 15 * 60_000;
+
+function leaseSettings({ config, parts }: UpOptions): Pick<ControlSettings, "leaseMs" | "heartbeatEveryMs"> {
+  const leaseMs = config.agents.leaseFor ?? (parts === "server" ? SERVER_LEASE_MS : DEFAULT_SETTINGS.leaseMs);
+  return { leaseMs, heartbeatEveryMs: Math.min(DEFAULT_SETTINGS.heartbeatEveryMs, Math.floor(leaseMs / 4)) };
+}
+
+async function openCore(options: UpOptions, state: StateDir, closers: Closers): Promise<Core> {
+  const { config, log, clock, mode, settings, wrapStorage } = options;
   const catalog = await openCatalog({ path: state.catalogPath, log });
   closers.add("catalog", () => catalog.close());
   // After the catalog: it holds the lock that makes this process the only one here.
@@ -119,7 +130,7 @@ async function openCore({ config, log, clock, mode, settings, wrapStorage }: UpO
   const storages = openStorages(config, wrapStorage);
   const ports: ControlPorts = { catalog, storages, signer: keys.signer, clock, newId: idFactory(), log, queue };
   // Somebody waits for the one job of a command: its error is worth more than another try.
-  const all: ControlSettings = { ...DEFAULT_SETTINGS, ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
+  const all: ControlSettings = { ...DEFAULT_SETTINGS, ...leaseSettings(options), ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
   const planWork = createPlanWork({ clock, newId: ports.newId, metadataRecipient: keys.metadata.recipient });
   const dispatcher: Dispatcher = { ports, leases: createLeases(ports, all), settings: all, planWork };
   return { keys, ports, dispatcher, current: { config }, storages, asked, agentName: config.agent.name ?? hostname() };
@@ -169,6 +180,8 @@ async function recover({ mode }: UpOptions, core: Core): Promise<void> {
  */
 async function giveUpOwnAttempts({ dispatcher: { ports, leases }, agentName }: Core): Promise<void> {
   const { db } = ports.catalog;
+  // Should an agent of another machine have taken the name, its work lives.
+  if ((await agentNames(db)).has(agentName)) return;
   const settings = DEFAULT_SETTINGS;
   for (const attempt of await attemptsInState(db, "running")) {
     if (attempt.agent !== agentName) continue;
@@ -180,11 +193,11 @@ async function giveUpOwnAttempts({ dispatcher: { ports, leases }, agentName }: C
 
 async function serve(options: UpOptions, { state, core, closers }: { state: StateDir; core: Core; closers: Closers }): Promise<Client> {
   const { log, mode } = options;
-  const context = contextOf(options, core);
+  const context = contextOf(options, core, state);
   const app = buildApp(routes, context, { log });
   closers.add("application", () => app.close());
   const client = createClient(inMemoryTransport(app));
-  await startAgent(options, { state, core, client, closers });
+  if (options.parts !== "server") await startAgent(options, { state, core, client, closers });
   const loops = controlLoops(core.dispatcher).filter(({ name }) => mode === "daemon" || ONESHOT_LOOPS.has(name));
   const running = startLoops(core.ports, mode === "daemon" ? [...loops, keepStateLoop(core)] : loops);
   closers.add("loops", () => running.stop());
@@ -207,7 +220,7 @@ async function cancelAsked(client: Client, { asked }: Core): Promise<void> {
   }
 }
 
-function contextOf({ clock, log, wrapStorage }: UpOptions, core: Core): ServerContext {
+function contextOf({ clock, log, wrapStorage, mode, parts, config: started }: UpOptions, core: Core, state: StateDir): ServerContext {
   const { current, ports, dispatcher, keys } = core;
   const verifyGrant = grantVerifier(keys.signer.publicKey);
   return {
@@ -232,6 +245,10 @@ function contextOf({ clock, log, wrapStorage }: UpOptions, core: Core): ServerCo
       // What comes here was made by `parse` above: it is a whole configuration.
       applied: (desired) => takeOver(core, desired as Config, wrapStorage),
     },
+    // A command in its own process has nobody else to serve an instance.
+    ownPools: mode === "daemon" ? [LOCAL_POOL] : null,
+    ownAgentName: parts === "server" ? null : core.agentName,
+    serverFingerprint: async () => (started.listen === undefined ? null : listenFingerprint(started.listen, state.tlsPath, ports)),
     version: productVersion(),
   };
 }
@@ -254,13 +271,6 @@ async function takeOver(core: Core, config: Config, wrapStorage: UpOptions["wrap
   await guardedPass(ports, keepStateLoop(core));
 }
 
-function buffersOf({ agent }: Config, clock: Clock): Pick<AgentOptions, "buffers" | "uploadPace"> {
-  const { bufferBytes, spoolBytes, spoolDir, uploadBytesPerS } = agent;
-  // A directory of its own below the one that is named: what lies in it without an owner is removed at the start.
-  const spoolRoot = spoolDir === undefined ? undefined : join(spoolDir, "holdfast-spool");
-  return { buffers: { bufferBytes, spoolBytes, spoolRoot }, uploadPace: uploadBytesPerS === undefined ? undefined : new Pace(uploadBytesPerS, clock) };
-}
-
 async function startAgent(options: UpOptions, at: { state: StateDir; core: Core; client: Client; closers: Closers }): Promise<void> {
   const { config, clock, log, mode } = options;
   const { ports, agentName, storages, keys } = at.core;
@@ -273,7 +283,7 @@ async function startAgent(options: UpOptions, at: { state: StateDir; core: Core;
     pools: [LOCAL_POOL],
     engines: new Map(engines.map((engine) => [engine.kind, engine])),
     maxJobs: config.agent.maxJobs,
-    ...buffersOf(config, clock),
+    ...buffersOf(config.agent, clock),
     pollEveryMs: mode === "daemon" ? POLL_EVERY_MS : null,
     scratchRoot: at.state.scratchRoot,
     sandboxUser: await sandboxUserFrom(config.agent.sandboxUser),

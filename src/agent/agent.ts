@@ -1,5 +1,5 @@
 import { delay } from "../lib/clock.ts";
-import { HoldfastError } from "../lib/errors.ts";
+import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import { api } from "../model/api/index.ts";
 import type { JobKind, Order } from "../model/job.ts";
 import type { Queue } from "../queue/queue.ts";
@@ -16,10 +16,18 @@ export interface AgentOptions extends AttemptSettings {
   readonly pollEveryMs: number | null;
   /** How long running attempts may take to end after `signal`. */
   readonly stopWithinMs?: number;
+  /** What `agent.begin` gave; left out for the agent inside the server's process. */
+  readonly session?: string;
+  /** Told when the server will never again give this agent work. */
+  readonly onDismissed?: (error: unknown) => void;
   /** Ends the agent. */
   readonly signal: AbortSignal;
 }
 
+/** A connection that died without a word must not keep the agent waiting for ever. */
+const CLAIM_WITHIN_MS = 60_000;
+/** Revoked, or another process has taken its place. */
+const DISMISSALS = ["UNAUTHENTICATED", "AGENT_REPLACED"] as const;
 const STOP_WITHIN_MS = 30_000;
 /** Work that takes no place among `maxJobs`. */
 const WEIGHTLESS: readonly JobKind[] = ["ship"];
@@ -102,9 +110,11 @@ class Agent {
   /** Is not ended by the agent's own end: an order that was given but never heard would only come back when its lease runs out. */
   async #askFor(choice: { jobId?: string; kinds?: JobKind[] }): Promise<Order | null> {
     try {
-      const { order } = await this.#options.client.call(api.agent.claim, { agent: this.#options.name, ...choice });
+      const { name, session, client } = this.#options;
+      const { order } = await client.call(api.agent.claim, { agent: name, ...(session === undefined ? {} : { session }), ...choice }, AbortSignal.timeout(CLAIM_WITHIN_MS));
       return order;
     } catch (error) {
+      if (DISMISSALS.some((code) => isHoldfastError(error, code))) this.#options.onDismissed?.(error);
       this.#options.log.warn({ err: error, ...choice }, "no work could be claimed; will ask again");
       return null;
     }

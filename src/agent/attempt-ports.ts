@@ -12,6 +12,7 @@ import { api } from "../model/api/index.ts";
 import type { SignedGrant } from "../model/grant.ts";
 import type { Order, Progress } from "../model/job.ts";
 import type { ObjectGate } from "../storage/gate.ts";
+import { patientClient } from "./patient-client.ts";
 
 /** About a minute of trying: long enough for a storage that restarts, short enough for a hot backup that waits behind it. */
 export const STORAGE_RETRIES = { tries: 8, firstPauseMs: 250, maxPauseMs: 15_000 } as const;
@@ -43,9 +44,11 @@ type NewObject = Parameters<JobPorts["put"]>[0];
 
 /** What a job sees of the world: every call carries the lease's fencing token, every byte goes through a grant. */
 export function attemptPorts(world: AttemptWorld): JobPorts {
-  const { order, client, signal } = world;
+  const { order, signal } = world;
+  const client = patientClient(world.client, { log: world.log });
+  const patient = { ...world, client };
   const lease = { attemptId: order.attemptId, fencingToken: order.fencingToken };
-  const grants = readGrants(world);
+  const grants = readGrants(patient);
   return {
     order,
     engine: world.engine,
@@ -58,9 +61,9 @@ export function attemptPorts(world: AttemptWorld): JobPorts {
     newId: world.newId,
     progress: world.onProgress,
     onEnd: world.onEnd,
-    put: (object, ended) => putObject(ended === undefined ? world : { ...world, signal: AbortSignal.any([signal, ended]) }, object),
+    put: (object, ended) => putObject(ended === undefined ? patient : { ...patient, signal: AbortSignal.any([signal, ended]) }, object),
     get: (key, range) => retrying(world, `read ${key}`, () => grants.use(key, (grant) => world.gate.get(grant, range, signal))),
-    openHeader: (key, header) => retrying(world, `open ${key}`, () => grants.use(key, (grant) => openHeader(world, grant, header))),
+    openHeader: (key, header) => retrying(world, `open ${key}`, () => grants.use(key, (grant) => openHeader(patient, grant, header))),
     reportPiece: async (piece) => {
       // Committing a piece again under its own id is the same commit: an answer that was lost may be asked for again.
       await retrying(world, `commit log piece ${piece.segmentId}`, () => client.call(api.agent.reportPiece, { ...lease, piece }, signal));

@@ -21,6 +21,8 @@ export interface AttemptSettings {
   readonly client: Client;
   readonly gate: ObjectGate;
   readonly engines: ReadonlyMap<string, Engine>;
+  /** What this machine permits: gives the order as it is carried out, or throws. Everything unless told. */
+  readonly admit?: ((order: Order) => Promise<Order>) | undefined;
   readonly scratchRoot: string;
   /** What each backup may hold between its tool and the repository; 128 MiB of memory and 8 GiB of disk unless told. */
   readonly buffers?: AgentBuffers;
@@ -57,14 +59,15 @@ export async function runAttempt(settings: AttemptSettings, order: Order, at: { 
   try {
     log.info({}, "attempt begins");
     const outcome = await work(signal, order, log, async () => {
-      const engine = engineOf(settings, order);
-      space = await makeSpace(settings, order);
+      const admitted = settings.admit === undefined ? order : await settings.admit(order);
+      const engine = engineOf(settings, admitted);
+      space = await makeSpace(settings, admitted);
       const onProgress = (next: Progress): void => {
         progress = next;
       };
       // A cancel may have come while the directories were made; work that has not begun need not be stopped.
       signal.throwIfAborted();
-      return settings.runJob(attemptPorts({ ...settings, ...space, order, engine, log, signal, onProgress, onEnd }));
+      return settings.runJob(attemptPorts({ ...settings, ...space, order: admitted, engine, log, signal, onProgress, onEnd }));
     });
     isTaken = await deliver({ settings, order, lease, log, giveUp: at.giveUp }, outcome);
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { Client } from "../client/client.ts";
 import type { Clock } from "../lib/clock.ts";
-import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
+import { asHoldfastError, HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { api } from "../model/api/index.ts";
 import type { Order, Progress } from "../model/job.ts";
@@ -10,6 +10,9 @@ const WATCH_EVERY_MS = 250;
 /** Left for the tool to die before the server may give the work away. */
 const FENCE_MARGIN_LIMIT_MS = 10_000;
 const HEARTBEAT_TIMEOUT_MS = 10_000;
+
+/** Answers after which nothing of this attempt counts: it is another's, it is gone, or this agent is nobody any more. */
+const FINAL = ["LEASE_LOST", "NOT_FOUND", "UNAUTHENTICATED", "FORBIDDEN"] as const;
 
 export interface LeaseOptions {
   readonly order: Order;
@@ -59,8 +62,8 @@ export function keepLease(options: LeaseOptions): Lease {
       if (answer.cancel) end(new HoldfastError("CANCELLED", `Job ${order.jobId} was asked to stop.`));
     } catch (error) {
       if (stopped.signal.aborted) return;
-      if (isHoldfastError(error, "LEASE_LOST") || isHoldfastError(error, "NOT_FOUND")) {
-        end(new HoldfastError("LEASE_LOST", `Attempt ${order.attemptId} has lost its lease: ${error.message}`, { cause: error }));
+      if (FINAL.some((code) => isHoldfastError(error, code))) {
+        end(new HoldfastError("LEASE_LOST", `Attempt ${order.attemptId} has lost its lease: ${asHoldfastError(error).message}`, { cause: error }));
       } else log.warn({ attemptId: order.attemptId, err: error }, "heartbeat failed");
     } finally {
       state.beating = false;

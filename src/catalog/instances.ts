@@ -5,10 +5,10 @@ import { readTrusted } from "./json-column.ts";
 import type { CatalogDb, CatalogSchema } from "./schema.ts";
 
 /** An instance with how its engine reaches it. The connection may name secrets' files: it never leaves the server but in orders. */
-export type ConnectedInstance = Instance & { connection: Record<string, unknown> };
+export type ConnectedInstance = Instance & { connection: Record<string, unknown>; pool?: string };
 
 function instanceOf(row: Selectable<CatalogSchema["instance"]>): Instance {
-  const { connection: _hidden, ...instance } = row;
+  const { connection: _hidden, pool: _pool, ...instance } = row;
   return instance;
 }
 
@@ -59,5 +59,5 @@ export async function listInstances(db: CatalogDb, options: { current?: boolean 
 export async function getConnectedInstance(db: CatalogDb, id: string): Promise<ConnectedInstance | null> {
   const row = await db.selectFrom("instance").selectAll().where("id", "=", id).executeTakeFirst();
   if (row === undefined) return null;
-  return { ...instanceOf(row), connection: readTrusted(row.connection, `connection of instance ${row.name}`) as Record<string, unknown> };
+  return { ...instanceOf(row), pool: row.pool, connection: readTrusted(row.connection, `connection of instance ${row.name}`) as Record<string, unknown> };
 }

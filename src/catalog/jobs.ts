@@ -129,18 +129,37 @@ export async function moveJob(db: CatalogDb, jobId: string, step: { from: readon
   return moved.numUpdatedRows > 0n;
 }
 
-/** Due jobs that may start now, oldest first. */
-export async function dueJobs(db: CatalogDb, filter: { nowMs: number; limit: number; jobId?: string | undefined }): Promise<JobRow[]> {
-  const { jobId } = filter;
+/** The pool of jobs that are about no instance. */
+const POOL_OF_NONE = "local";
+
+export interface DueFilter {
+  readonly nowMs: number;
+  readonly limit: number;
+  readonly jobId?: string | undefined;
+  /** Only jobs of instances that these pools serve; all when left out. */
+  readonly pools?: readonly string[] | undefined;
+}
+
+/** Due jobs that may start now, oldest first, with their pools. */
+export async function dueJobs(db: CatalogDb, { nowMs, limit, jobId, pools }: DueFilter): Promise<(JobRow & { pool: string })[]> {
   return db
     .selectFrom("job")
-    .selectAll()
-    .where("state", "=", "due")
-    .where("notBeforeMs", "<=", filter.nowMs)
-    .$if(jobId !== undefined, (query) => query.where("id", "=", jobId ?? ""))
-    .orderBy("id")
-    .limit(filter.limit)
+    .leftJoin("instance", "instance.id", "job.instanceId")
+    .selectAll("job")
+    .select((eb) => eb.fn.coalesce("instance.pool", eb.val(POOL_OF_NONE)).as("pool"))
+    .where("job.state", "=", "due")
+    .where("job.notBeforeMs", "<=", nowMs)
+    .$if(jobId !== undefined, (query) => query.where("job.id", "=", jobId ?? ""))
+    .$if(pools !== undefined, (query) => query.where((eb) => eb(eb.fn.coalesce("instance.pool", eb.val(POOL_OF_NONE)), "in", pools ?? [])))
+    .orderBy("job.id")
+    .limit(limit)
     .execute();
+}
+
+/** Which pool serves a job. */
+export async function poolOfJob(db: CatalogDb, jobId: string): Promise<string> {
+  const row = await db.selectFrom("job").innerJoin("instance", "instance.id", "job.instanceId").select("instance.pool").where("job.id", "=", jobId).executeTakeFirst();
+  return row?.pool ?? POOL_OF_NONE;
 }
 
 /** Jobs that an agent works on or the server commits, without their documents. */

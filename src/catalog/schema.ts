@@ -26,6 +26,8 @@ export interface CatalogSchema {
   objectCheck: ObjectCheckTable;
   keptDocument: KeptDocumentTable;
   token: TokenTable;
+  agent: AgentTable;
+  invitation: InvitationTable;
 }
 
 /** What every statement function takes first; a transaction is one, too. */
@@ -62,6 +64,8 @@ interface InstanceTable {
   owner: string | null;
   /** JSON in the engine's connection form. */
   connection: string;
+  /** Agents of this pool serve it. */
+  pool: Generated<string>;
   createdAt: string;
   removedAt: string | null;
 }
@@ -293,4 +297,39 @@ interface TokenTable {
   /** Null: until it is revoked. */
   expiresAt: string | null;
   revokedAt: string | null;
+}
+
+/** Agents of other machines. */
+interface AgentTable {
+  id: string;
+  name: string;
+  /** The name until it is revoked, null afterwards: one of each. */
+  openName: string | null;
+  /** JSON: names of pools; names and texts. */
+  pools: string;
+  labels: string;
+  secretHash: string;
+  /** Of a rotated token that was not used yet. */
+  nextSecretHash: string | null;
+  /** Of the process that began last with this identity. */
+  session: string | null;
+  joinedAt: string;
+  lastSeenAt: string | null;
+  drainedAt: string | null;
+  revokedAt: string | null;
+}
+
+/** Tokens with which agents join, once. */
+interface InvitationTable {
+  id: string;
+  secretHash: string;
+  /** The only name it is for; null for any. */
+  name: string | null;
+  pools: string;
+  labels: string;
+  createdAt: string;
+  createdBy: string;
+  expiresAt: string;
+  usedAt: string | null;
+  agentId: string | null;
 }

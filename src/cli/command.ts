@@ -1,5 +1,14 @@
 import type { Client } from "../client/client.ts";
 
+/** Which server the command line means: one far away when it names one, else the one of the configuration. */
+export interface Way {
+  readonly config: string;
+  readonly server?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly serverFingerprint?: string | undefined;
+  readonly profile?: string | undefined;
+}
+
 /** How a command shows its result: text for people, one JSON document with `--json`. */
 export interface Output {
   readonly json: boolean;
@@ -15,6 +24,10 @@ export interface Output {
 export interface LocalActions {
   up(options: { config: string; signal: AbortSignal }): Promise<void>;
   gateway(options: { config: string; signal: AbortSignal }): Promise<void>;
+  server(options: { config: string; signal: AbortSignal }): Promise<void>;
+  agentRun(options: { config: string; signal: AbortSignal }): Promise<void>;
+  agentJoin(options: { config: string; server: string; tokenFile: string; fingerprint: string | undefined; name: string }): Promise<{ agentId: string; name: string; pools: string[] }>;
+  agentRotate(options: { config: string }): Promise<{ agentId: string; name: string }>;
   demo(options: { keep: boolean; sizeMb: number; signal: AbortSignal; output: Output }): Promise<{ rootDir: string }>;
   doctor(options: { config: string; signal: AbortSignal }): Promise<{ subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[]>;
   keyGenerate(options: { path: string }): Promise<{ recipient: string; path: string }>;
@@ -46,6 +59,8 @@ export interface CommandContext {
   /** Width of the terminal in characters. */
   readonly columns: number;
   readonly configPath: string;
+  /** How the command line names a server. */
+  readonly way: Way;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
   /** How often a job that is waited for is looked at. */
@@ -65,6 +80,8 @@ export interface OptionSpec {
 export interface Command {
   readonly name: string;
   readonly summary: string;
+  /** The noun alone does this. */
+  readonly isDefault?: boolean;
   readonly arguments?: readonly { readonly name: string; readonly description: string; readonly optional?: boolean }[];
   readonly options?: readonly OptionSpec[];
   readonly examples?: readonly string[];

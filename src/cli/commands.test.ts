@@ -8,6 +8,8 @@ const exported = { signingKeyFingerprint: "ab".repeat(32), repositories: [], pol
 
 const token = { tokenId: id(70), name: "ann", role: "operator", createdAt: NOW, createdBy: "owner", expiresAt: null, revokedAt: null };
 
+const agent = { agentId: id(71), name: "db1", pools: ["a", "b"], labels: { rack: "7" }, joinedAt: NOW, lastSeenAt: null, drainedAt: null, revokedAt: null };
+
 /** One way that ends well through every command: what is typed, what the server says, and words that a person must see. */
 const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptions; shows: readonly (string | RegExp)[]; calls?: readonly unknown[] }>> = {
   up: { argv: ["up"], options: { local: { up: () => Promise.resolve() } }, shows: [] },
@@ -124,6 +126,23 @@ const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptio
     shows: [/backup +shop +full +running/],
     calls: [{ route: "jobs.list", input: { limit: 20, kind: "backup", state: "running" } }],
   },
+  server: { argv: ["server"], options: { local: { server: () => Promise.resolve() } }, shows: [] },
+  "agent run": { argv: ["agent"], options: { local: { agentRun: () => Promise.resolve() } }, shows: [] },
+  "agent join": {
+    argv: ["agent", "join", "--server", "https://s:1", "--token-file", "t", "--name", "db1"],
+    options: { local: { agentJoin: ({ name, server }) => Promise.resolve({ agentId: id(71), name, pools: [server] }) } },
+    shows: [`Joined as db1 (${id(71)}), serving https://s:1`],
+  },
+  "agent rotate": { argv: ["agent", "rotate"], options: { local: { agentRotate: () => Promise.resolve({ agentId: id(71), name: "db1" }) } }, shows: ["db1", "has a new token"] },
+  "agent invite": {
+    argv: ["agent", "invite", "--pools", "a,b", "--labels", "rack=7,site=x=y", "--expires-in", "1h"],
+    options: { answers: { "agents.invite": { text: "hfj_text", expiresAt: NOW, serverFingerprint: "ab".repeat(32) } } },
+    shows: ["hfj_text"],
+    calls: [{ route: "agents.invite", input: { pools: ["a", "b"], labels: { rack: "7", site: "x=y" }, expiresInS: 3600 } }],
+  },
+  "agent list": { argv: ["agent", "list"], options: { answers: { "agents.list": { agents: [agent, { ...agent, name: "db2", drainedAt: NOW }, { ...agent, name: "db3", revokedAt: NOW }] } } }, shows: [/db1 +a,b +in force +never +rack=7/, /db2 +a,b +drained/, /db3 +a,b +revoked/] },
+  "agent drain": { argv: ["agent", "drain", "db1", "--end"], options: { answers: { "agents.drain": { agent } } }, shows: ["gets work again"], calls: [{ route: "agents.drain", input: { agent: "db1", drained: false } }] },
+  "agent revoke": { argv: ["agent", "revoke", "db1"], options: { answers: { "agents.revoke": { agent: { ...agent, revokedAt: NOW }, endedAttempts: [id(60)] } } }, shows: ["is revoked; 1 attempt of it ended"] },
   "token create": {
     argv: ["token", "create", "ann", "--role", "operator", "--expires-in", "90d"],
     options: { answers: { "tokens.create": { token, text: "hfa_text" } } },
@@ -229,7 +248,7 @@ describe("every command that ends well", () => {
     if (calls !== undefined) expect(ran.calls).toEqual(calls);
   });
 
-  it.each(Object.entries(WELL).filter(([name]) => name !== "up" && name !== "gateway"))("%s gives one JSON document and nothing else with --json", async (_name, { argv, options }) => {
+  it.each(Object.entries(WELL).filter(([name]) => !["up", "server", "gateway", "agent run"].includes(name)))("%s gives one JSON document and nothing else with --json", async (_name, { argv, options }) => {
     const ran = await runCli([...argv, "--json"], options);
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     const document: unknown = JSON.parse(ran.stdout);

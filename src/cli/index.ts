@@ -1,4 +1,11 @@
 import type { Command } from "./command.ts";
+import { agentDrainCommand } from "./commands/agent-drain.ts";
+import { agentInviteCommand } from "./commands/agent-invite.ts";
+import { agentJoinCommand } from "./commands/agent-join.ts";
+import { agentListCommand } from "./commands/agent-list.ts";
+import { agentRevokeCommand } from "./commands/agent-revoke.ts";
+import { agentRotateCommand } from "./commands/agent-rotate.ts";
+import { agentRunCommand } from "./commands/agent-run.ts";
 import { applyCommand } from "./commands/apply.ts";
 import { backupHoldCommand } from "./commands/backup-hold.ts";
 import { backupListCommand } from "./commands/backup-list.ts";
@@ -29,6 +36,7 @@ import { recoverCommand } from "./commands/recover.ts";
 import { repositoryCheckCommand } from "./commands/repository-check.ts";
 import { restorePlanCommand } from "./commands/restore-plan.ts";
 import { restoreRunCommand } from "./commands/restore-run.ts";
+import { serverCommand } from "./commands/server.ts";
 import { statusCommand } from "./commands/status.ts";
 import { thawCommand } from "./commands/thaw.ts";
 import { tokenCreateCommand } from "./commands/token-create.ts";
@@ -40,6 +48,7 @@ import { upCommand } from "./commands/up.ts";
 export const commands: readonly Command[] = [
   upCommand,
   gatewayCommand,
+  serverCommand,
   demoCommand,
   statusCommand,
   doctorCommand,
@@ -70,6 +79,13 @@ export const commands: readonly Command[] = [
   recoverCommand,
   thawCommand,
   exportCommand,
+  agentRunCommand,
+  agentJoinCommand,
+  agentRotateCommand,
+  agentInviteCommand,
+  agentListCommand,
+  agentDrainCommand,
+  agentRevokeCommand,
   tokenCreateCommand,
   tokenListCommand,
   tokenRevokeCommand,

@@ -2,17 +2,8 @@ import { Command as CommanderCommand, CommanderError, Option } from "commander";
 import type { Writable } from "node:stream";
 import type { Client } from "../client/client.ts";
 import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError } from "../lib/errors.ts";
-import type { Command, CommandContext, LocalActions } from "./command.ts";
+import type { Command, CommandContext, LocalActions, Way } from "./command.ts";
 import { createOutput, type ProgramOutput } from "./output.ts";
-
-/** Which server the command line means: one far away when it names one, else the one of the configuration. */
-export interface Way {
-  readonly config: string;
-  readonly server?: string | undefined;
-  readonly tokenFile?: string | undefined;
-  readonly serverFingerprint?: string | undefined;
-  readonly profile?: string | undefined;
-}
 
 /** What the program's root gives to the command line. */
 export interface ProgramHost {
@@ -149,7 +140,7 @@ interface Built {
 }
 
 function addCommand(parent: CommanderCommand, name: string, { command, host, output }: Built): void {
-  const built = parent.command(name).description(command.summary);
+  const built = parent.command(name, { isDefault: command.isDefault === true }).description(command.summary);
   settle(built, host, output);
   for (const argument of command.arguments ?? []) {
     built.argument(argument.optional === true ? `[${argument.name}]` : `<${argument.name}>`, argument.description);
@@ -185,14 +176,15 @@ function contextOf(built: CommanderCommand, host: ProgramHost, output: ProgramOu
     output,
     columns: host.columns,
     configPath: way.config,
+    way,
     signal: host.signal,
     nowMs: host.nowMs,
     pollMs: host.pollMs ?? 500,
   };
 }
 
-/** With a server far away, what must happen on this machine is refused: it would be done to the wrong one. Files are read here all the same. */
+/** With a server far away, what must happen on this machine is refused: it would be done to the wrong one. Files are read here all the same, and an agent joins the server that is named. */
 function onlyHere(local: LocalActions): LocalActions {
   const refuse = (): Promise<never> => Promise.reject(new HoldfastError("USAGE", "This command works on this machine only; leave out --server and --profile (and $HOLDFAST_PROFILE)."));
-  return { up: refuse, gateway: refuse, demo: refuse, doctor: refuse, keyGenerate: refuse, keyCheck: refuse, catalogRebuild: refuse, recover: refuse, readFile: (path) => local.readFile(path) };
+  return { ...local, up: refuse, server: refuse, gateway: refuse, agentRun: refuse, agentRotate: refuse, demo: refuse, doctor: refuse, keyGenerate: refuse, keyCheck: refuse, catalogRebuild: refuse, recover: refuse };
 }

@@ -103,8 +103,8 @@ async function instanceSteps(db: CatalogDb, desired: DesiredConfig, options: App
 
 function instanceStep(name: string, spec: InstanceSpec, known: { row: ConnectedInstance | undefined; gone: readonly ConnectedInstance[]; options: ApplyOptions }): Step {
   const base = { noun: "instance", name } as const;
-  const { engine, policy, region, timeZone, connection } = spec;
-  const fields = { name, engine, policy, region, timeZone, owner: spec.owner ?? null, connection };
+  const { engine, policy, region, pool, timeZone, connection } = spec;
+  const fields = { name, engine, policy, region, pool, timeZone, owner: spec.owner ?? null, connection };
   const { row, options } = known;
   if (row === undefined) {
     const renamed = known.gone.find((old) => sameServer(old, spec));
@@ -135,7 +135,7 @@ function changedFields(old: Readonly<Record<string, unknown>>, wanted: Readonly<
   return names.filter((name) => canonicalJson(old[name] ?? null) !== canonicalJson(wanted[name] ?? null)).map((name) => describeChange(name, old[name], wanted[name]));
 }
 
-const SHOWN_FIELDS = new Set(["policy", "region", "timeZone", "owner", "engine", "repository", "kind", "compressionLevel"]);
+const SHOWN_FIELDS = new Set(["policy", "region", "pool", "timeZone", "owner", "engine", "repository", "kind", "compressionLevel"]);
 
 function describeChange(name: string, old: unknown, wanted: unknown): string {
   const shown = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "none");

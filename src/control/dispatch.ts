@@ -1,3 +1,4 @@
+import { getAgentRow } from "../catalog/agents.ts";
 import { insertAttempt, nextFencingToken } from "../catalog/attempts.ts";
 import { getConnectedInstance, listInstances } from "../catalog/instances.ts";
 import { activeJobs, dueJobs, findJob, insertJob, type JobRow, moveJob, type NewJob } from "../catalog/jobs.ts";
@@ -8,8 +9,9 @@ import { HoldfastError, toErrorRecord } from "../lib/errors.ts";
 import type { JobParams } from "../model/job-params.ts";
 import type { Job, JobKind, Order, Work } from "../model/job.ts";
 import { failDueJob } from "./end-attempt.ts";
+import { knockFor } from "./knocks.ts";
 import type { Leases } from "./leases.ts";
-import { type ControlPorts, type ControlSettings, LOCAL_POOL } from "./ports.ts";
+import type { ControlPorts, ControlSettings } from "./ports.ts";
 
 /** What an attempt is to do, made from the catalog in the moment it is claimed. */
 export interface PlannedWork {
@@ -35,6 +37,10 @@ export interface Dispatcher {
 
 export interface ClaimRequest {
   readonly agent: string;
+  /** Only jobs of instances that these pools serve; all when left out. */
+  readonly pools?: readonly string[] | undefined;
+  /** Who claims, for an agent of another machine; checked in the claim's own transaction. */
+  readonly identity?: { readonly agentId: string; readonly session: string } | undefined;
   readonly jobId?: string | undefined;
   /** Only jobs of these kinds. */
   readonly kinds?: readonly JobKind[] | undefined;
@@ -50,14 +56,14 @@ export async function submitJob(
   const at = isoTime(ports.clock.nowMs());
   const job: NewJob = { ...request, jobId: ports.newId(), scheduledAt: at, scheduleKey: null, createdAt: at };
   await insertJob(ports.catalog.db, job);
-  await ports.queue.knock(LOCAL_POOL, job.jobId);
+  await knockFor(ports, job.jobId);
   return findJob(ports.catalog.db, job.jobId);
 }
 
 /** Knocks for everything that may start now: a knock that was lost is made good here. Returns how many. */
 export async function knockDueJobs(ports: ControlPorts): Promise<number> {
   const jobs = await dueJobs(ports.catalog.db, { nowMs: ports.clock.nowMs(), limit: CANDIDATES });
-  for (const job of jobs) await ports.queue.knock(LOCAL_POOL, job.id);
+  for (const job of jobs) await ports.queue.knock(job.pool, job.id);
   return jobs.length;
 }
 
@@ -95,13 +101,22 @@ export async function claim(dispatcher: Dispatcher, request: ClaimRequest): Prom
 
 async function claimOne(dispatcher: Dispatcher, db: CatalogDb, request: ClaimRequest, refused: { job?: JobRow }): Promise<Order | null> {
   const { ports, settings } = dispatcher;
+  await requireIdentity(db, request);
   const active = await activeJobs(db);
-  const candidates = await dueJobs(db, { nowMs: ports.clock.nowMs(), limit: CANDIDATES, jobId: request.jobId });
+  const candidates = await dueJobs(db, { nowMs: ports.clock.nowMs(), limit: CANDIDATES, jobId: request.jobId, pools: request.pools });
   const job = candidates.find(({ kind, ...candidate }) => (request.kinds?.includes(kind as JobKind) ?? true) && mayStart({ kind, ...candidate }, active, settings.runningLimits));
   if (job === undefined) return null;
   if (!(await moveJob(db, job.id, { from: ["due"], to: "running", patch: { attemptCount: job.attemptCount + 1 } }))) return null;
   const planned = await planOrRemember(dispatcher.planWork, db, job, refused);
   return startAttempt(dispatcher, db, { job, agent: request.agent, ...planned });
+}
+
+/** An agent that was revoked or replaced between its call and this transaction gets nothing. */
+async function requireIdentity(db: CatalogDb, { identity, agent }: ClaimRequest): Promise<void> {
+  if (identity === undefined) return;
+  const row = await getAgentRow(db, identity.agentId);
+  if (row?.revokedAt === null && row.session === identity.session) return;
+  throw new HoldfastError("AGENT_REPLACED", `Agent ${agent} may not claim any more: it was revoked, or another process has begun with its identity.`);
 }
 
 /** Remembers the job for which no order could be made: the claim's transaction is undone, and then it fails. */

@@ -10,14 +10,17 @@ import type { ControlPorts, ControlSettings } from "./ports.ts";
 export interface LeaseClaim {
   readonly attemptId: string;
   readonly fencingToken: number;
+  /** Who calls; left out for the agent inside this process. */
+  readonly agent?: string | undefined;
 }
 
 /**
  * The attempt, when this token holds it and it is in one of `states`. LEASE_LOST otherwise: the work is no longer the
- * caller's, and nothing it has done counts.
+ * caller's, and nothing it has done counts. FORBIDDEN when another agent holds it.
  */
 export async function requireLease(db: CatalogDb, claim: LeaseClaim, states: readonly AttemptState[] = ["running"]): Promise<AttemptRow> {
   const row = await findAttempt(db, claim.attemptId);
+  if (claim.agent !== undefined && row.agent !== claim.agent) throw new HoldfastError("FORBIDDEN", `Attempt ${claim.attemptId} is not the work of agent ${claim.agent}.`);
   const why = row.fencingToken !== claim.fencingToken ? `its fencing token is not ${String(claim.fencingToken)}` : `it is ${row.state}`;
   if (row.fencingToken === claim.fencingToken && states.includes(row.state as AttemptState)) return row;
   throw new HoldfastError("LEASE_LOST", `Attempt ${claim.attemptId} may not go on: ${why}.`);

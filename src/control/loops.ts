@@ -1,3 +1,4 @@
+import { agentNames } from "../catalog/agents.ts";
 import { attemptsInState } from "../catalog/attempts.ts";
 import { delay } from "../lib/clock.ts";
 import { finishInterruptedCommits } from "./commit.ts";
@@ -80,14 +81,19 @@ export async function recoverAtStart(dispatcher: Dispatcher): Promise<{ name: st
   return failed;
 }
 
+/** No single object is written for longer. */
+const OTHERS_WRITE_MS = 24 * 3_600_000;
+
 /** Nobody writes yet: what lies unfinished in a repository was left by a process that died. A repository that is not ours is left alone. */
 async function removeUnfinishedWrites(ports: ControlPorts, failed: ReadonlySet<string>): Promise<void> {
   // The server that this one stands in for may be alive after all, and writing.
   if (await isFrozen(ports.catalog.db)) return;
+  // Agents of other machines have gone on writing while this server was away.
+  const olderThanMs = (await agentNames(ports.catalog.db)).size > 0 ? OTHERS_WRITE_MS : 0;
   for (const [repository, storage] of ports.storages) {
     if (failed.has(repository)) continue;
     try {
-      const removed = await storage.leftovers({ olderThanMs: 0, remove: true });
+      const removed = await storage.leftovers({ olderThanMs, remove: true });
       if (removed.length > 0) ports.log.warn({ repository, removed }, "removed writes that a process which died left unfinished");
     } catch (error) {
       ports.log.error({ repository, err: error }, "unfinished writes cannot be removed");

@@ -7,7 +7,8 @@ import type { CheckDepth, Extent, Sample } from "../model/check.ts";
 import type { JobParams } from "../model/job-params.ts";
 import type { Job } from "../model/job.ts";
 import { submitJob } from "./dispatch.ts";
-import { type ControlPorts, LOCAL_POOL } from "./ports.ts";
+import { knockFor } from "./knocks.ts";
+import type { ControlPorts } from "./ports.ts";
 import { requireRepository } from "./requests.ts";
 
 export interface CheckRequest {
@@ -71,6 +72,6 @@ async function goOn(ports: ControlPorts, { jobId }: Job, request: CheckRequest):
     if (params.kind === "check") await setJobParams(db, jobId, { ...params, rateBytesPerS: request.rateBytesPerS ?? null });
     if (row.state === "failed" || row.state === "cancelled") await retryJob(db, jobId);
   });
-  await ports.queue.knock(LOCAL_POOL, jobId);
+  await knockFor(ports, jobId);
   return { job: await findJob(ports.catalog.db, jobId), continued: await readBy(ports.catalog.db, request.repository, jobId) };
 }

@@ -16,7 +16,8 @@ import { refuseWhileFrozen } from "./frozen.ts";
 import { requireInstance } from "./instances-view.ts";
 import { recordedWay } from "./orders.ts";
 import { backupsOfInstance } from "./plan-restore.ts";
-import { type ControlPorts, LOCAL_POOL } from "./ports.ts";
+import { knockFor } from "./knocks.ts";
+import type { ControlPorts } from "./ports.ts";
 
 /** An instance that work can be done on; REFUSED when the configuration no longer names it. */
 export async function requireCurrent(db: CatalogDb, nameOrId: string): Promise<Instance> {
@@ -69,7 +70,7 @@ export async function requestVerification({ ports, settings }: Pick<Dispatcher, 
   const jobId = ports.newId();
   const at = isoTime(nowMs);
   await insertJob(db, { ...request, jobId, scheduledAt: at, scheduleKey: null, createdAt: at, notBeforeMs: nowMs + 2 * policy.logs.shipEvery + LOG_ARRIVAL_MS });
-  await ports.queue.knock(LOCAL_POOL, jobId);
+  await knockFor(ports, jobId);
   return findJob(db, jobId);
 }
 

@@ -22,8 +22,9 @@ import { dueAt, type DueInstant } from "../model/schedule.ts";
 import { knownDamageOf } from "./damage.ts";
 import { clear, raise } from "./findings.ts";
 import { isFrozen } from "./frozen.ts";
+import { knockFor } from "./knocks.ts";
 import { backupsOfInstance } from "./plan-restore.ts";
-import { type ControlPorts, type ControlSettings, LOCAL_POOL } from "./ports.ts";
+import type { ControlPorts, ControlSettings } from "./ports.ts";
 
 const FINDING_KIND = "schedule-failed";
 
@@ -63,7 +64,7 @@ export async function schedulePass(ports: ControlPorts, settings: Visit["setting
     if (policy?.logs.enabled !== true) await stopShipping(ports, jobs);
     if (policy !== undefined) created.push(...(await guardedVisit({ ports, settings, instance, policy, marks, open: jobs, nowMs, dueInstant, failing })));
   }
-  for (const jobId of created) await ports.queue.knock(LOCAL_POOL, jobId);
+  for (const jobId of created) await knockFor(ports, jobId);
   return created;
 }
 

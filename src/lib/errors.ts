@@ -14,6 +14,8 @@ export const ERRORS = {
   FORBIDDEN: { status: 403, exit: 17, retry: false, hint: "Ask an administrator for a token of the role that is named." },
   SERVER_UNTRUSTED: { status: 502, exit: 17, retry: false, hint: "Compare the fingerprint with what the server printed at its start; if it is right, pass it with --server-fingerprint." },
   TOO_MANY_REQUESTS: { status: 429, exit: 75, retry: true, hint: "Try again a little later." },
+  AGENT_REFUSED: { status: 403, exit: 18, retry: false, hint: "Change what the agent's own configuration permits, on its machine, or send the work elsewhere (the instance's `pool`)." },
+  AGENT_REPLACED: { status: 409, exit: 18, retry: false, hint: "One identity serves one process. See `holdfast finding list`; let the other machine join under a name of its own." },
   LEASE_LOST: { status: 409, exit: 6, retry: false, hint: "The work was given to another attempt; nothing is lost." },
   CANCELLED: { status: 409, exit: 130, retry: false, hint: "Run the command again when you want the work done." },
   CHAIN_BROKEN: { status: 409, exit: 7, retry: false, hint: "Take a new full backup." },

@@ -7,6 +7,7 @@ export const instanceSpecSchema = z.strictObject({
   connection: z.record(z.string(), z.unknown()).describe("How the engine reaches it."),
   policy: nameSchema.describe("The policy that serves it."),
   region: z.string().min(1).default("local").describe("Where it stands; shown, not yet used."),
+  pool: nameSchema.default("local").describe("Agents of this pool serve it; `local` is the one inside `holdfast up`."),
   timeZone: timeZoneSchema.default("UTC").describe("IANA zone in which schedules and times without an offset are read."),
   owner: z.string().min(1).optional().describe("Who answers for it; shown."),
 });

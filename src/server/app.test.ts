@@ -82,6 +82,11 @@ describe("the API as an application", () => {
     expect(list.json()).toMatchObject({ error: { code: "INPUT_INVALID", message: "The body of the request is not a JSON object." } });
   });
 
+  test("tells what it can do in OpenAPI", async () => {
+    const answer = await appOf(echo).inject({ method: "GET", url: "/openapi.json" });
+    expect([answer.statusCode, answer.json<{ openapi: string }>().openapi]).toEqual([200, "3.1.0"]);
+  });
+
   test("routes without an implementation are named", () => {
     expect(missingRoutes(echo)).toContain("agent.claim");
     expect(missingRoutes(echo)).not.toContain("things.show");

@@ -4,12 +4,15 @@ import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError, toErrorRecord 
 import type { Log } from "../lib/log.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
 import { api } from "../model/api/index.ts";
+import { openApiDocument } from "../model/openapi.ts";
 import type { Route } from "../model/api/route.ts";
 import { type Caller, OWNER, requireRole } from "./caller.ts";
 import type { ServerContext } from "./context.ts";
 import type { Implementation } from "./implement.ts";
 
 export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
+/** Of who has shown no token. */
+const STRANGERS_BODY_LIMIT_BYTES = 16 * 1024;
 
 /** Finds out who calls, from what stands before the body; throws when that is nobody who may. */
 export type Door = (request: FastifyRequest) => Promise<Caller>;
@@ -39,6 +42,12 @@ export function buildApp(implementations: readonly Implementation[], context: Se
     const message = `The API has no route ${request.method} ${request.url.split("?")[0] ?? ""}.`;
     return sendError(new HoldfastError("NOT_FOUND", message, { hint: "Use a client of the server's own version." }), { request, reply, log });
   });
+  // The same for everybody, and secret to nobody.
+  let openApi: object | undefined;
+  const counted = async (request: FastifyRequest): Promise<void> => {
+    await door(request);
+  };
+  app.get("/openapi.json", { onRequest: counted }, (_request, reply) => reply.send((openApi ??= openApiDocument(context.version))));
   for (const implementation of implementations) addRoute(app, implementation, { context, door });
   return app;
 }
@@ -55,6 +64,7 @@ function addRoute(app: FastifyInstance, { route, handle }: Implementation, { con
   app.route({
     method: route.method,
     url: route.path,
+    ...(route.role === "anyone" ? { bodyLimit: STRANGERS_BODY_LIMIT_BYTES } : {}),
     onRequest: async (request) => {
       const caller = await door(request);
       requireRole(caller, route);

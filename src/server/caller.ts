@@ -7,6 +7,7 @@ export type Caller =
   /** This process itself, or whoever may open the server's socket: its owner. */
   | { readonly kind: "owner" }
   | { readonly kind: "token"; readonly tokenId: string; readonly name: string; readonly role: Role }
+  | { readonly kind: "agent"; readonly agentId: string; readonly name: string; readonly pools: readonly string[]; readonly isDraining: boolean }
   /** Somebody without a token. */
   | { readonly kind: "anyone" };
 
@@ -16,8 +17,15 @@ export const OWNER: Caller = { kind: "owner" };
 export function requireRole(caller: Caller, route: Pick<Route<unknown, unknown>, "name" | "role">): void {
   if (caller.kind === "owner" || route.role === "anyone") return;
   if (caller.kind === "anyone") throw new HoldfastError("UNAUTHENTICATED", `${route.name} needs a token of the role ${route.role}.`, { hint: "Pass one with --token-file, or name it in a profile." });
-  if (mayCall(caller.role, route.role)) return;
-  throw new HoldfastError("FORBIDDEN", `${route.name} needs the role ${route.role}; ${caller.name} has the role ${caller.role}.`);
+  const role = caller.kind === "agent" ? "agent" : caller.role;
+  if (mayCall(role, route.role)) return;
+  throw new HoldfastError("FORBIDDEN", `${route.name} needs the role ${route.role}; ${caller.name} has the role ${role}.`);
+}
+
+/** For what only makes sense with an identity that was joined. */
+export function requireAgentCaller(caller: Caller): Extract<Caller, { kind: "agent" }> {
+  if (caller.kind === "agent") return caller;
+  throw new HoldfastError("FORBIDDEN", "This is for agents that have joined, with their own token.");
 }
 
 /** Who did it, for what is kept: a token's own name, whatever its holder calls himself. */

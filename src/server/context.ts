@@ -22,5 +22,11 @@ export interface ServerContext {
     /** Called after the catalog took a configuration: opens its repositories. */
     applied(config: DesiredConfig): Promise<void>;
   };
+  /** Pools that the agent inside this process serves; null: all. */
+  readonly ownPools: readonly string[] | null;
+  /** Its name, which no other may take; null when there is none. */
+  readonly ownAgentName: string | null;
+  /** SHA-256 of the certificate on the network; null without one. */
+  serverFingerprint(): Promise<string | null>;
   readonly version: string;
 }

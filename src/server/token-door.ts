@@ -1,4 +1,5 @@
 import type { FastifyRequest } from "fastify";
+import { requireAgent } from "../control/agents.ts";
 import { requireToken } from "../control/tokens.ts";
 import type { ControlPorts } from "../control/ports.ts";
 import { HoldfastError } from "../lib/errors.ts";
@@ -52,6 +53,10 @@ function tokenOf({ headers: { authorization } }: FastifyRequest): TokenText | nu
 }
 
 async function callerOf(ports: Pick<ControlPorts, "catalog" | "clock">, token: TokenText): Promise<Caller> {
+  if (token.kind === "agent") {
+    const { id: agentId, name, pools, drainedAt } = await requireAgent(ports, token);
+    return { kind: "agent", agentId, name, pools: JSON.parse(pools) as string[], isDraining: drainedAt !== null };
+  }
   if (token.kind !== "access") throw new HoldfastError("UNAUTHENTICATED", `A token to ${token.kind} does not open the API.`);
   const { id, name, role } = await requireToken(ports, token);
   return { kind: "token", tokenId: id, name, role: roleSchema.parse(role) };

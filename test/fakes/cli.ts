@@ -56,6 +56,10 @@ const refuse = (name: string) => () => Promise.reject(new HoldfastError("INTERNA
 const NO_ACTIONS: LocalActions = {
   up: refuse("up"),
   gateway: refuse("gateway"),
+  server: refuse("server"),
+  agentRun: refuse("agentRun"),
+  agentJoin: refuse("agentJoin"),
+  agentRotate: refuse("agentRotate"),
   demo: refuse("demo"),
   doctor: refuse("doctor"),
   keyGenerate: refuse("keyGenerate"),

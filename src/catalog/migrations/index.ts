@@ -3,6 +3,7 @@ import { first } from "./0001-first.ts";
 import { checks } from "./0002-checks.ts";
 import { lockedObjects } from "./0003-locked-objects.ts";
 import { tokens } from "./0004-tokens.ts";
+import { agents } from "./0005-agents.ts";
 
 /** One step of the catalog's form. A migration that was released is never edited: the next one mends it. */
 export interface Migration {
@@ -12,4 +13,4 @@ export interface Migration {
 }
 
 /** In order, numbered from 1 without a hole. To add one: write its file, add it here. */
-export const migrations: readonly Migration[] = [first, checks, lockedObjects, tokens];
+export const migrations: readonly Migration[] = [first, checks, lockedObjects, tokens, agents];

@@ -1,14 +1,33 @@
 import { z } from "zod";
+import { poolsSchema } from "../agent.ts";
 import { readObjectSchema } from "../check.ts";
 import { signedGrantSchema } from "../grant.ts";
 import { jobKindSchema, orderSchema, outcomeSchema, pieceReportSchema, progressSchema } from "../job.ts";
-import { idSchema, isoTimeSchema, sha256Schema, sizeBytesSchema } from "../scalars.ts";
+import { idSchema, isoTimeSchema, nameSchema, sha256Schema, sizeBytesSchema } from "../scalars.ts";
 import { route } from "./route.ts";
 
 /** The agent's side of the API. Every call about an attempt carries the fencing token of its lease. */
 const lease = { attemptId: idSchema, fencingToken: z.number().int() };
 
 export const agentRoutes = {
+  begin: route({
+    name: "agent.begin",
+    method: "POST",
+    path: "/v1/agent/begin",
+    summary: "An agent's process has started: what an earlier one of the same identity worked on is given up.",
+    role: "agent",
+    input: z.object({}),
+    output: z.object({ session: idSchema, name: nameSchema, pools: poolsSchema }),
+  }),
+  knocks: route({
+    name: "agent.knocks",
+    method: "POST",
+    path: "/v1/agent/knocks",
+    summary: "Wait until a job of the agent's pools may be due; the answer is empty when none was in time.",
+    role: "agent",
+    input: z.object({ session: idSchema, waitMs: z.number().int().min(0).max(60_000) }),
+    output: z.object({ jobIds: z.array(idSchema) }),
+  }),
   claim: route({
     name: "agent.claim",
     method: "POST",
@@ -16,7 +35,7 @@ export const agentRoutes = {
     summary: "Take one due job, if there is one; the answer is the attempt's order.",
     role: "agent",
     /** `kinds` narrows the choice: an agent whose hands are full still takes what costs it little. */
-    input: z.object({ agent: z.string().min(1), jobId: idSchema.optional(), kinds: z.array(jobKindSchema).min(1).optional() }),
+    input: z.object({ agent: z.string().min(1), session: idSchema.optional(), jobId: idSchema.optional(), kinds: z.array(jobKindSchema).min(1).optional() }),
     output: z.object({ order: orderSchema.nullable() }),
   }),
   heartbeat: route({

@@ -1,4 +1,5 @@
 import { agentRoutes } from "./agent.ts";
+import { agentsRoutes } from "./agents.ts";
 import { backupRoutes } from "./backups.ts";
 import { findRoutes } from "./finds.ts";
 import { instanceRoutes } from "./instances.ts";
@@ -10,6 +11,7 @@ import { tokenRoutes } from "./tokens.ts";
 /** Every route of the API, by noun. To add a noun: write its file, add it here. */
 export const api = {
   agent: agentRoutes,
+  agents: agentsRoutes,
   backups: backupRoutes,
   finds: findRoutes,
   instances: instanceRoutes,

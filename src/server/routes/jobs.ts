@@ -1,6 +1,6 @@
 import { findJob, listJobs, requestCancel, retryJob } from "../../catalog/jobs.ts";
 import { requireInstance } from "../../control/instances-view.ts";
-import { LOCAL_POOL } from "../../control/ports.ts";
+import { knockFor } from "../../control/knocks.ts";
 import { withLiveProgress } from "../../control/status.ts";
 import { HoldfastError, isHoldfastError } from "../../lib/errors.ts";
 import { isoTime } from "../../lib/clock.ts";
@@ -29,7 +29,7 @@ export const jobRoutes = [
     await showJob(context, jobId);
     const { ports } = context.dispatcher;
     await retryJob(ports.catalog.db, jobId);
-    await ports.queue.knock(LOCAL_POOL, jobId);
+    await knockFor(ports, jobId);
     return { job: await showJob(context, jobId) };
   }),
 ];

@@ -40,6 +40,9 @@ describe("the routes", () => {
       }),
       heldRecipients: async () => ["age1recipient"],
       configuration: { sourceName: () => "here.yaml", parse: () => ({ repositories: {}, policies: {}, instances: {}, keys: { recipients: [] } }), applied: async () => undefined },
+      ownPools: null,
+      ownAgentName: "own",
+      serverFingerprint: async () => null,
       version: "0.1.0",
     };
     const app = buildApp(routes, context, { log: silentLog });

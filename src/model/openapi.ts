@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { ERRORS, type ErrorRow } from "../lib/errors.ts";
+import { api } from "./api/index.ts";
+import type { Route } from "./api/route.ts";
+import { errorRecordSchema } from "./scalars.ts";
+
+type Json = Record<string, unknown>;
+type AnyRoute = Route<unknown, unknown>;
+
+/** Their input beyond the path is the query string. */
+const WITHOUT_BODY = ["GET", "DELETE"];
+
+/** Every route, whatever its noun. */
+export const allRoutes: readonly AnyRoute[] = Object.values(api).flatMap((noun) => Object.values(noun) as AnyRoute[]);
+
+/** The API as an OpenAPI 3.1 document, made from the same data that the server serves and the client calls. */
+export function openApiDocument(version: string): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of allRoutes) {
+    const path = route.path.replaceAll(/:([A-Za-z]+)/g, "{$1}");
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Holdfast", version, description: "Backups that are proven by restore. Ids are ULIDs, instants ISO 8601 in UTC, sizes bytes.", license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    servers: [{ url: "/", description: "The server that gave this document." }],
+    tags: Object.keys(api).map((name) => ({ name, description: `Routes of ${name}.` })),
+    security: [{ token: [] }],
+    paths,
+    components: {
+      securitySchemes: { token: { type: "http", scheme: "bearer", description: "A token of `holdfast token create`, or an agent's own. None is needed on the server's Unix socket." } },
+      schemas: { Error: errorSchema() },
+      responses: Object.fromEntries(errorStatuses().map(([status, codes]) => [`Error${String(status)}`, errorResponse(codes)])),
+    },
+  };
+}
+
+function operation(route: AnyRoute): Json {
+  const input = schemaOf(route.input, "input");
+  const properties = (input["properties"] ?? {}) as Record<string, Json>;
+  const required = new Set((input["required"] ?? []) as string[]);
+  const inPath = [...route.path.matchAll(/:([A-Za-z]+)/g)].map(([, name = ""]) => name);
+  const rest = Object.keys(properties).filter((name) => !inPath.includes(name));
+  const hasBody = !WITHOUT_BODY.includes(route.method);
+  const parameters = [
+    ...inPath.map((name) => ({ name, in: "path", required: true, schema: properties[name] ?? { type: "string" } })),
+    ...(hasBody ? [] : rest.map((name) => ({ name, in: "query", required: required.has(name), schema: properties[name] }))),
+  ];
+  const body = { type: "object", properties: Object.fromEntries(rest.map((name) => [name, properties[name]])), ...requiredOf(rest.filter((name) => required.has(name))) };
+  return {
+    operationId: route.name,
+    tags: [tagOf(route)],
+    summary: route.summary,
+    description: route.role === "anyone" ? "Needs no token." : `Needs the role \`${route.role}\`.`,
+    "x-holdfast-role": route.role,
+    ...(route.role === "anyone" ? { security: [] } : {}),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(hasBody ? { requestBody: { required: true, content: { "application/json": { schema: body } } } } : {}),
+    responses: { "200": { description: "Done.", content: { "application/json": { schema: schemaOf(route.output, "output") } } }, ...errorRefs() },
+  };
+}
+
+function tagOf(route: AnyRoute): string {
+  return Object.entries(api).find(([, noun]) => (Object.values(noun) as AnyRoute[]).includes(route))?.[0] ?? "";
+}
+
+function requiredOf(names: readonly string[]): Json {
+  return names.length === 0 ? {} : { required: names };
+}
+
+/** In JSON Schema 2020-12, which OpenAPI 3.1 speaks. */
+function schemaOf(schema: z.ZodType, io: "input" | "output"): Json {
+  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io, target: "draft-2020-12", unrepresentable: "any" });
+  return json;
+}
+
+function errorSchema(): Json {
+  const record = schemaOf(errorRecordSchema, "output");
+  return { type: "object", required: ["error"], properties: { error: { ...record, properties: { ...(record["properties"] as Json), code: { type: "string", enum: Object.keys(ERRORS) } } } } };
+}
+
+/** Statuses of the error table with their codes. */
+function errorStatuses(): [number, string[]][] {
+  const byStatus = Map.groupBy(Object.entries<ErrorRow>(ERRORS), ([, { status }]) => status);
+  return [...byStatus].sort(([a], [b]) => a - b).map(([status, rows]) => [status, rows.map(([code]) => code)]);
+}
+
+function errorResponse(codes: readonly string[]): Json {
+  return { description: codes.join(", "), content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } } };
+}
+
+function errorRefs(): Json {
+  return Object.fromEntries(errorStatuses().map(([status]) => [String(status), { $ref: `#/components/responses/Error${String(status)}` }]));
+}
