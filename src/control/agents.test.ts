@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findAgentRow } from "../catalog/agents.ts";
 import { listFindings } from "../catalog/findings.ts";
 import { insertInstance } from "../catalog/instances.ts";
 import { findJob } from "../catalog/jobs.ts";
 import { isoTime } from "../lib/clock.ts";
 import { makeToken, readToken, type TokenText } from "../lib/token-text.ts";
-import { beginSession, drainAgent, inviteAgent, joinAgent, requireAgent, requireSession, revokeAgent, rotateAgent } from "./agents.ts";
+import { beginSession, inviteAgent, joinAgent, requireAgent, requireSession, revokeAgent, rotateAgent } from "./agents.ts";
 import { openWorld, submit, type World } from "./control.fixture.ts";
 import { claim, submitJob } from "./dispatch.ts";
 import { waitForKnocks } from "./knocks.ts";
@@ -118,13 +117,6 @@ describe("work", () => {
     await expect(world.grants.get(stolen, ["x"])).rejects.toMatchObject({ code: "FORBIDDEN" });
     await expect(world.grants.put(stolen, [])).rejects.toMatchObject({ code: "FORBIDDEN" });
     expect((await requireLease(db, { attemptId, fencingToken, agent: "db1" })).id).toBe(attemptId);
-  });
-
-  it("is not given to an agent that is drained, until that ends", async () => {
-    const { agentId } = await joined("db1");
-    await drainAgent(world.ports, "db1", true);
-    expect((await findAgentRow(world.ports.catalog.db, agentId)).drainedAt).not.toBeNull();
-    expect((await drainAgent(world.ports, agentId, false)).drainedAt).toBeNull();
   });
 });
 
