@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,6 +52,8 @@ function grant(more: Partial<Grant> = {}, by = signer, kind = GRANT_KIND): Signe
   return by.sign(kind, body);
 }
 
+const grantFor = (header: Uint8Array, more: Partial<Grant> = {}): SignedGrant => grant({ headerSha256: createHash("sha256").update(header).digest("hex"), ...more });
+
 async function headerFor(recipient: string): Promise<{ header: Uint8Array; fileKey: Uint8Array }> {
   const encrypter = new Encrypter();
   let fileKey = new Uint8Array();
@@ -69,8 +72,8 @@ describe("the keyholder", () => {
   test("gives the file keys of the packs that were granted, in order, and logs each without the key", async () => {
     const [a, b] = [await headerFor(pair.recipient), await headerFor(pair.recipient)];
     const keys = await keyholder.open([
-      { grant: grant(), header: a.header },
-      { grant: grant({ key: "other" }), header: b.header },
+      { grant: grantFor(a.header), header: a.header },
+      { grant: grantFor(b.header, { key: "other" }), header: b.header },
     ]);
     expect(keys).toEqual([a.fileKey, b.fileKey]);
     expect(lines).toHaveLength(2);
@@ -81,25 +84,34 @@ describe("the keyholder", () => {
 
   test("refuses a header for somebody else's key", async () => {
     const { header } = await headerFor((await generateKeyPair()).recipient);
-    await expect(keyholder.open([{ grant: grant(), header }])).rejects.toMatchObject({ code: "KEY_WRONG" });
+    await expect(keyholder.open([{ grant: grantFor(header), header }])).rejects.toMatchObject({ code: "KEY_WRONG" });
   });
 
   test("refuses an altered header", async () => {
     const { header } = await headerFor(pair.recipient);
     header[header.length - 3]! ^= 1;
-    await expect(keyholder.open([{ grant: grant(), header }])).rejects.toMatchObject({ code: "KEY_WRONG" });
+    await expect(keyholder.open([{ grant: grantFor(header), header }])).rejects.toMatchObject({ code: "KEY_WRONG" });
   });
 
-  test.each<[string, () => SignedGrant]>([
-    ["to write", () => grant({ operation: "put" })],
-    ["that has expired this very millisecond", () => grant({ expiresAt: isoTime(NOW_MS) })],
-    ["without a readable end", () => grant({ expiresAt: "some day" })],
-    ["signed by another key", () => grant({}, signerFrom(generateSigningKey()))],
-    ["of another kind", () => grant({}, signer, "holdfast-manifest-v1")],
-    ["whose key was changed", () => { const signed = grant(); return { ...signed, body: { ...signed.body, key: "another" } }; }],
+  test("refuses another pack's header, although its key opens it", async () => {
+    const [a, b] = [await headerFor(pair.recipient), await headerFor(pair.recipient)];
+    await expect(keyholder.open([{ grant: grantFor(a.header), header: b.header }])).rejects.toMatchObject({ code: "KEY_WRONG", message: expect.stringContaining("000000.zst.age is not the one its grant was given for") as string });
+  });
+
+  type Bound = { headerSha256?: string };
+  test.each<[string, (bound: Bound) => SignedGrant]>([
+    ["to write", (bound) => grant({ ...bound, operation: "put" })],
+    ["that has expired this very millisecond", (bound) => grant({ ...bound, expiresAt: isoTime(NOW_MS) })],
+    ["without a readable end", (bound) => grant({ ...bound, expiresAt: "some day" })],
+    ["signed by another key", (bound) => grant(bound, signerFrom(generateSigningKey()))],
+    ["of another kind", (bound) => grant(bound, signer, "holdfast-manifest-v1")],
+    ["whose key was changed", (bound) => { const signed = grant(bound); return { ...signed, body: { ...signed.body, key: "another" } }; }],
+    ["whose header was changed", (bound) => { const signed = grant({ headerSha256: "0".repeat(64) }); return { ...signed, body: { ...signed.body, ...bound } }; }],
+    ["to read, which names no header", () => grant()],
   ])("refuses a grant %s and logs it", async (_what, makeGrant) => {
     const { header } = await headerFor(pair.recipient);
-    await expect(keyholder.open([{ grant: makeGrant(), header }])).rejects.toMatchObject({ code: "GRANT_INVALID" });
+    const bound = { headerSha256: grantFor(header).body.headerSha256 as string };
+    await expect(keyholder.open([{ grant: makeGrant(bound), header }])).rejects.toMatchObject({ code: "GRANT_INVALID" });
     expect(lines[0]).toMatch(/^file key refused/);
   });
 

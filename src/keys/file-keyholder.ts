@@ -2,7 +2,7 @@ import type { Clock } from "../lib/clock.ts";
 import { toErrorRecord } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { SignedGrant } from "../model/grant.ts";
-import { checkGrantTerms, type VerifyGrant } from "../model/grant-check.ts";
+import { checkGrantHeader, checkGrantTerms, type VerifyGrant } from "../model/grant-check.ts";
 import { readIdentityFile } from "./identities.ts";
 import type { Keyholder } from "./keyholder.ts";
 import { type HeaderOpener, headerOpener } from "./open-header.ts";
@@ -47,6 +47,7 @@ async function release(
   try {
     const grant = verifyGrant(signed);
     checkGrantTerms(grant, { operation: "get", nowMs: clock.nowMs() });
+    checkGrantHeader(grant, header);
     const fileKey = await opener(key, header);
     log.info(fields, "file key released");
     return fileKey;

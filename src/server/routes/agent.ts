@@ -11,7 +11,7 @@ export const agentRoutes = [
   implement(agent.claim, async (request, { dispatcher }) => ({ order: await claim(dispatcher, request) })),
   implement(agent.heartbeat, async ({ progress, ...lease }, { dispatcher }) => dispatcher.leases.heartbeat(lease, progress)),
   implement(agent.grantPut, async ({ objects, ...lease }, { grants }) => ({ grants: await grants.put(lease, objects) })),
-  implement(agent.grantGet, async ({ keys, ...lease }, { grants }) => ({ grants: await grants.get(lease, keys) })),
+  implement(agent.grantGet, async ({ keys, toOpen = false, ...lease }, { grants }) => ({ grants: await grants.get(lease, keys, { toOpen }) })),
   implement(agent.reportPiece, async ({ piece, ...lease }, { dispatcher }) => commitPiece(dispatcher.ports, lease, piece)),
   implement(agent.reportRead, async ({ objects, ...lease }, { dispatcher }) => {
     await recordRead(dispatcher.ports, lease, objects);
