@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { checkKeyholder } from "./check-keyholder.ts";
 import type { Config } from "./config.ts";
 import { readIdentityFile } from "./keys/identities.ts";
 import { headerOpener } from "./keys/open-header.ts";
@@ -22,6 +23,7 @@ export function checkRecipients(config: Config): Diagnosis[] {
  * open it. Nothing is believed of a file's comments.
  */
 export async function checkIdentities(config: Config, paths: readonly string[]): Promise<Diagnosis[]> {
+  if (paths.length === 0 && config.keyholder !== undefined) return [await checkKeyholder(config, config.keyholder)];
   if (paths.length === 0) {
     const message = "the configuration names no identity, so nothing can be restored or verified by this installation";
     return [{ subject: "keyholder", status: "warning", message, remedy: "Add the file of the daily identity to keys.identities." }];

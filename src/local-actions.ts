@@ -7,7 +7,10 @@ import { demo, type DemoHost } from "./demo/demo.ts";
 import { diagnoseHere } from "./doctor.ts";
 import { gatewayLogPath, startGateway } from "./gateway.ts";
 import { parseGatewayConfig } from "./gateway-config.ts";
+import { keyholderPaths, prepareKeyholderDir, startKeyholder } from "./keyholder.ts";
+import { parseKeyholderConfig } from "./keyholder-config.ts";
 import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
+import { checkReleaseLog } from "./keys/release-log.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { createLog } from "./lib/log.ts";
 import { rebuildCatalogFrom } from "./rebuild.ts";
@@ -34,6 +37,8 @@ export function localActions(host: LocalHost): LocalActions {
       const demoHost = { print, nowMs: () => systemClock.nowMs(), makeKey: async (path: string) => (await makeKey(path)).recipient, startUp: startQuietly(host) };
       return demo(demoHost, { keep, sizeMb, signal });
     },
+    keyholder: (options) => runKeyholder(options, host),
+    keyLog: ({ path, head }) => checkReleaseLog(path, head),
     doctor: ({ config }) => diagnoseHere(config, env),
     keyGenerate: ({ path }) => makeKey(path),
     keyCheck: async ({ config: configPath, path }) => {
@@ -86,6 +91,20 @@ async function runGateway({ config: configPath, signal }: { config: string; sign
     log.info({}, "stopping");
   } finally {
     await gateway.stop();
+  }
+}
+
+/** Runs until the signal, then lets answers under way end. */
+async function runKeyholder({ config: configPath, signal }: { config: string; signal: AbortSignal }, { stderr, openLog }: LocalHost): Promise<void> {
+  const config = parseKeyholderConfig(await readTextFile(configPath), configPath);
+  await prepareKeyholderDir(config.stateDir);
+  const log = openLog({ level: config.logLevel, destination: keyholderPaths(config.stateDir).log, readable: stderr });
+  const keyholder = await startKeyholder({ config, log, clock: systemClock });
+  try {
+    if (!signal.aborted) await once(signal, "abort");
+    log.info({}, "stopping");
+  } finally {
+    await keyholder.stop();
   }
 }
 

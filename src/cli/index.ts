@@ -24,6 +24,8 @@ import { jobShowCommand } from "./commands/job-show.ts";
 import { jobWatchCommand } from "./commands/job-watch.ts";
 import { keyCheckCommand } from "./commands/key-check.ts";
 import { keyGenerateCommand } from "./commands/key-generate.ts";
+import { keyholderCommand } from "./commands/keyholder.ts";
+import { keyLogCommand } from "./commands/key-log.ts";
 import { logCoverageCommand } from "./commands/log-coverage.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { repositoryCheckCommand } from "./commands/repository-check.ts";
@@ -37,6 +39,7 @@ import { upCommand } from "./commands/up.ts";
 export const commands: readonly Command[] = [
   upCommand,
   gatewayCommand,
+  keyholderCommand,
   demoCommand,
   statusCommand,
   doctorCommand,
@@ -63,6 +66,7 @@ export const commands: readonly Command[] = [
   repositoryCheckCommand,
   keyGenerateCommand,
   keyCheckCommand,
+  keyLogCommand,
   catalogRebuildCommand,
   recoverCommand,
   thawCommand,

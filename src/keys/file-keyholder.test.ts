@@ -5,15 +5,15 @@ import { join } from "node:path";
 import { Encrypter } from "age-encryption";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isoTime, systemClock } from "../lib/clock.ts";
+import { HoldfastError } from "../lib/errors.ts";
 import { idFactory } from "../lib/ids.ts";
-import { type Log, silentLog } from "../lib/log.ts";
 import { generateSigningKey, signerFrom } from "../lib/signing.ts";
 import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
 import { grantVerifier } from "../model/grant-check.ts";
-import { heldFingerprints, openKeyholder } from "./file-keyholder.ts";
+import { heldRecipients, openKeyholder } from "./file-keyholder.ts";
 import { generateKeyPair, type KeyPair, writeIdentityFile } from "./identities.ts";
 import type { Keyholder } from "./keyholder.ts";
-import { recipientFingerprints } from "./recipients.ts";
+import type { Release } from "./release.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const newId = idFactory();
@@ -31,9 +31,8 @@ beforeEach(async () => {
   path = join(folder, "a.key");
   lines = [];
   await writeIdentityFile(path, pair, systemClock);
-  const keep = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
-  const log: Log = { ...silentLog, info: keep, warn: keep };
-  keyholder = openKeyholder({ identityPaths: [path], verifyGrant: grantVerifier(signer.publicKey), log, clock: { ...systemClock, nowMs: () => NOW_MS } });
+  const record = async (release: Release): Promise<void> => void lines.push(JSON.stringify(release));
+  keyholder = openKeyholder({ identityPaths: [path], identitiesField: "keys.identities", verifyGrant: grantVerifier(signer.publicKey), record, clock: { ...systemClock, nowMs: () => NOW_MS } });
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -77,7 +76,7 @@ describe("the keyholder", () => {
     ]);
     expect(keys).toEqual([a.fileKey, b.fileKey]);
     expect(lines).toHaveLength(2);
-    expect(lines[1]).toMatch(/^file key released .*"key":"other"/);
+    expect(lines[1]).toMatch(/"event":"released".*"key":"other"/);
     expect(lines.join()).not.toContain(Buffer.from(a.fileKey).toString("base64"));
     expect(lines.join()).not.toContain(pair.identity);
   });
@@ -112,7 +111,14 @@ describe("the keyholder", () => {
     const { header } = await headerFor(pair.recipient);
     const bound = { headerSha256: grantFor(header).body.headerSha256 as string };
     await expect(keyholder.open([{ grant: makeGrant(bound), header }])).rejects.toMatchObject({ code: "GRANT_INVALID" });
-    expect(lines[0]).toMatch(/^file key refused/);
+    expect(lines[0]).toMatch(/"event":"refused".*"code":"GRANT_INVALID"/);
+  });
+
+  test("gives nothing when its release cannot be recorded", async () => {
+    const { header } = await headerFor(pair.recipient);
+    const record = () => Promise.reject(new HoldfastError("STORAGE_FULL", "no space"));
+    const forgetful = openKeyholder({ identityPaths: [path], identitiesField: "identities", verifyGrant: grantVerifier(signer.publicKey), record, clock: { ...systemClock, nowMs: () => NOW_MS } });
+    await expect(forgetful.open([{ grant: grantFor(header), header }])).rejects.toMatchObject({ code: "STORAGE_FULL" });
   });
 
   test("says when its identity file has gone", async () => {
@@ -121,6 +127,6 @@ describe("the keyholder", () => {
   });
 
   test("tells which recipients it serves", async () => {
-    expect(await heldFingerprints([path])).toEqual(recipientFingerprints([pair.recipient]));
+    expect(await heldRecipients([path])).toEqual([pair.recipient]);
   });
 });

@@ -58,6 +58,8 @@ const NO_ACTIONS: LocalActions = {
   gateway: refuse("gateway"),
   demo: refuse("demo"),
   doctor: refuse("doctor"),
+  keyholder: refuse("keyholder"),
+  keyLog: refuse("keyLog"),
   keyGenerate: refuse("keyGenerate"),
   keyCheck: refuse("keyCheck"),
   catalogRebuild: refuse("catalogRebuild"),
