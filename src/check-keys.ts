@@ -14,7 +14,7 @@ export function checkRecipients(config: Config): Diagnosis[] {
   const count = config.keys.recipients.length;
   const message = `backups are sealed to ${String(count)} ${count === 1 ? "recipient" : "recipients"}`;
   if (count > 1) return [{ subject: "recipients", status: "ok", message, remedy: null }];
-  const remedy = "Make an escrow pair with `holdfast key generate` on a machine that is not this one, keep its identity offline, and add its recipient to keys.recipients.";
+  const remedy = "Make an escrow pair with `holdfast key ceremony`, best on a machine that is not this one, and add its recipient to keys.recipients.";
   return [{ subject: "recipients", status: "warning", message: `${message}: if its identity is lost, so is every backup`, remedy }];
 }
 

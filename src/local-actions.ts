@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import type { Readable, Writable } from "node:stream";
+import { keyCeremony } from "./ceremony.ts";
 import { checkIdentities, checkRecipients } from "./check-keys.ts";
 import type { LocalActions } from "./cli/command.ts";
 import { loadConfig, readTextFile } from "./config-file.ts";
@@ -7,6 +9,7 @@ import { demo, type DemoHost } from "./demo/demo.ts";
 import { diagnoseHere } from "./doctor.ts";
 import { gatewayLogPath, startGateway } from "./gateway.ts";
 import { parseGatewayConfig } from "./gateway-config.ts";
+import { keyFromPaper } from "./from-paper.ts";
 import { keyholderPaths, prepareKeyholderDir, startKeyholder } from "./keyholder.ts";
 import { parseKeyholderConfig } from "./keyholder-config.ts";
 import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
@@ -16,11 +19,13 @@ import type { createLog } from "./lib/log.ts";
 import { rebuildCatalogFrom } from "./rebuild.ts";
 import { recoverServer } from "./recover.ts";
 import { makeDir, prepareStateDir, stateDirAt } from "./state-dir.ts";
+import { openTerminal } from "./terminal.ts";
 import { startUp } from "./up.ts";
 
 export interface LocalHost {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stderr: { write(text: string): unknown };
+  readonly stdin: Readable;
+  readonly stderr: Writable & { readonly fd?: number; readonly isTTY?: boolean };
   readonly openLog: typeof createLog;
 }
 
@@ -41,6 +46,8 @@ export function localActions(host: LocalHost): LocalActions {
     keyLog: ({ path, head }) => checkReleaseLog(path, head),
     doctor: ({ config }) => diagnoseHere(config, env),
     keyGenerate: ({ path }) => makeKey(path),
+    keyCeremony: (options) => keyCeremony({ ...options, terminal: openTerminal(host.stdin, host.stderr) }),
+    keyFromPaper: ({ path, signal }) => keyFromPaper({ path, signal, clock: systemClock, terminal: openTerminal(host.stdin, host.stderr) }),
     keyCheck: async ({ config: configPath, path }) => {
       const config = await loadConfig(configPath, env);
       return [...checkRecipients(config), ...(await checkIdentities(config, path === undefined ? config.keys.identities : [path]))];

@@ -19,6 +19,8 @@ export interface LocalActions {
   doctor(options: { config: string; signal: AbortSignal }): Promise<{ subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[]>;
   keyholder(options: { config: string; signal: AbortSignal }): Promise<void>;
   keyGenerate(options: { path: string }): Promise<{ recipient: string; path: string }>;
+  keyCeremony(options: { printer: string | undefined; from: string | undefined; signal: AbortSignal }): Promise<{ recipient: string }>;
+  keyFromPaper(options: { path: string; signal: AbortSignal }): Promise<{ recipient: string; path: string }>;
   keyCheck(options: { config: string; path: string | undefined }): Promise<{ subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[]>;
   keyLog(options: { path: string; head: string | undefined }): Promise<{ number: number; sha256: string; at: string | null }>;
   catalogRebuild(options: { config: string; repository: string | undefined; signal: AbortSignal }): Promise<{ backups: number; segments: number; verifications: number; holds: number; refused: string[]; missing: string[] }>;

@@ -178,6 +178,16 @@ const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptio
     options: { local: { keyGenerate: ({ path }) => Promise.resolve({ recipient: "age1daily", path }) } },
     shows: [/^age1daily\n$/],
   },
+  "key ceremony": {
+    argv: ["key", "ceremony", "--printer", "/dev/lp0"],
+    options: { local: { keyCeremony: ({ printer, from }) => Promise.resolve({ recipient: printer === "/dev/lp0" && from === undefined ? "age1escrow" : "wrong" }) } },
+    shows: [/^age1escrow\n$/],
+  },
+  "key from-paper": {
+    argv: ["key", "from-paper", "/keys/escrow.key"],
+    options: { local: { keyFromPaper: ({ path }) => Promise.resolve({ recipient: "age1escrow", path }) } },
+    shows: [/^age1escrow\n$/],
+  },
   "key check": {
     argv: ["key", "check", "/safe/escrow.key"],
     options: { local: { keyCheck: ({ path }) => Promise.resolve([{ subject: path ?? "", status: "ok", message: "opens what is sealed to age1escrow", remedy: null }]) } },

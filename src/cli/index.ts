@@ -22,7 +22,9 @@ import { jobListCommand } from "./commands/job-list.ts";
 import { jobRetryCommand } from "./commands/job-retry.ts";
 import { jobShowCommand } from "./commands/job-show.ts";
 import { jobWatchCommand } from "./commands/job-watch.ts";
+import { keyCeremonyCommand } from "./commands/key-ceremony.ts";
 import { keyCheckCommand } from "./commands/key-check.ts";
+import { keyFromPaperCommand } from "./commands/key-from-paper.ts";
 import { keyGenerateCommand } from "./commands/key-generate.ts";
 import { keyholderCommand } from "./commands/keyholder.ts";
 import { keyLogCommand } from "./commands/key-log.ts";
@@ -65,6 +67,8 @@ export const commands: readonly Command[] = [
   findingListCommand,
   repositoryCheckCommand,
   keyGenerateCommand,
+  keyCeremonyCommand,
+  keyFromPaperCommand,
   keyCheckCommand,
   keyLogCommand,
   catalogRebuildCommand,

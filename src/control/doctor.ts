@@ -101,7 +101,7 @@ function diagnoseRecipients(policy: string, recipients: readonly string[], held:
   const distinct = new Set(recipients);
   const diagnoses: Diagnosis[] = [];
   if (distinct.size === 1) {
-    diagnoses.push(warning(subject, "Backups are encrypted to one recipient only: when its identity is lost, so are they.", "Make a second pair with `holdfast key generate`, keep its identity offline as escrow, and add its recipient."));
+    diagnoses.push(warning(subject, "Backups are encrypted to one recipient only: when its identity is lost, so are they.", "Make a second pair with `holdfast key ceremony`, which keeps its identity on paper, and add its recipient."));
   }
   if (held === null) return diagnoses;
   const openable = [...distinct].filter((recipient) => held.has(recipient)).length;

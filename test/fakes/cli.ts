@@ -61,6 +61,8 @@ const NO_ACTIONS: LocalActions = {
   keyholder: refuse("keyholder"),
   keyLog: refuse("keyLog"),
   keyGenerate: refuse("keyGenerate"),
+  keyCeremony: refuse("keyCeremony"),
+  keyFromPaper: refuse("keyFromPaper"),
   keyCheck: refuse("keyCheck"),
   catalogRebuild: refuse("catalogRebuild"),
   recover: refuse("recover"),
