@@ -28,22 +28,36 @@ export async function checkIdentities(config: Config, paths: readonly string[]):
     const message = "the configuration names no identity, so nothing can be restored or verified by this installation";
     return [{ subject: "keyholder", status: "warning", message, remedy: "Add the file of the daily identity to keys.identities." }];
   }
-  return Promise.all(paths.map((path) => checkIdentity(config, path)));
+  const checked = await Promise.all(paths.map((path) => checkIdentity(config, path)));
+  const canOpen = checked.some(({ diagnosis }) => diagnosis.status === "ok");
+  return checked.map(({ diagnosis, isOfOthers }) => (canOpen && isOfOthers ? ofBefore(diagnosis.subject) : diagnosis));
 }
 
-async function checkIdentity(config: Config, path: string): Promise<Diagnosis> {
+/** After a rotation the identity before is still needed. */
+function ofBefore(subject: string): Diagnosis {
+  return { subject, status: "warning", message: "it opens nothing that is sealed now", remedy: "Keep it as long as a backup of before it was replaced is kept; if it never belonged to one, take it away." };
+}
+
+interface Checked {
+  readonly diagnosis: Diagnosis;
+  /** True for a good identity that belongs to none of the configured recipients. */
+  readonly isOfOthers: boolean;
+}
+
+async function checkIdentity(config: Config, path: string): Promise<Checked> {
   const subject = `identity ${path}`;
+  const is = (status: Diagnosis["status"], message: string, remedy: string | null, isOfOthers = false): Checked => ({ diagnosis: { subject, status, message, remedy }, isOfOthers });
   try {
     const pairs = await readIdentityFile(path);
     const plain = randomBytes(PROBE_BYTES);
     const { part, chunks } = await sealBytes(plain, { name: "probe", recipients: config.keys.recipients, compressionLevel: 1 });
     const opened = await openBytes(part, Buffer.concat(chunks), headerOpener(pairs.map(({ identity }) => identity)));
-    if (!plain.equals(opened)) return { subject, status: "error", message: "it opens what is sealed, but other bytes come out", remedy: "Run the command again on another machine; do not rely on this one." };
+    if (!plain.equals(opened)) return is("error", "it opens what is sealed, but other bytes come out", "Run the command again on another machine; do not rely on this one.");
     const named = config.keys.recipients.filter((recipient) => pairs.some((pair) => pair.recipient === recipient));
-    return { subject, status: "ok", message: `it opens what is sealed to ${named.join(", ")}`, remedy: null };
+    return is("ok", `it opens what is sealed to ${named.join(", ")}`, null);
   } catch (error) {
     const { code, message, hint } = asHoldfastError(error);
-    const wrong = code === "KEY_WRONG" ? "it opens nothing that is sealed to the configured recipients" : message;
-    return { subject, status: "error", message: wrong, remedy: code === "KEY_WRONG" ? "Add its recipient to keys.recipients, or name the identity that belongs to one of them." : hint };
+    if (code !== "KEY_WRONG") return is("error", message, hint);
+    return is("error", "it opens nothing that is sealed to the configured recipients", "Add its recipient to keys.recipients, or name the identity that belongs to one of them.", true);
   }
 }

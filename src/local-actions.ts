@@ -18,6 +18,7 @@ import { systemClock } from "./lib/clock.ts";
 import type { createLog } from "./lib/log.ts";
 import { rebuildCatalogFrom } from "./rebuild.ts";
 import { recoverServer } from "./recover.ts";
+import { rotateRecipient } from "./rotate-recipient.ts";
 import { makeDir, prepareStateDir, stateDirAt } from "./state-dir.ts";
 import { openTerminal } from "./terminal.ts";
 import { startUp } from "./up.ts";
@@ -43,6 +44,7 @@ export function localActions(host: LocalHost): LocalActions {
       return demo(demoHost, { keep, sizeMb, signal });
     },
     keyholder: (options) => runKeyholder(options, host),
+    keyRotate: ({ config, ...rotation }) => rotateRecipient({ configPath: config, env, ...rotation }),
     keyLog: ({ path, head }) => checkReleaseLog(path, head),
     doctor: ({ config }) => diagnoseHere(config, env),
     keyGenerate: ({ path }) => makeKey(path),

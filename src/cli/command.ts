@@ -22,6 +22,11 @@ export interface LocalActions {
   keyCeremony(options: { printer: string | undefined; from: string | undefined; signal: AbortSignal }): Promise<{ recipient: string }>;
   keyFromPaper(options: { path: string; signal: AbortSignal }): Promise<{ recipient: string; path: string }>;
   keyCheck(options: { config: string; path: string | undefined }): Promise<{ subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[]>;
+  keyRotate(options: { config: string; from: string; to: string; isToBeWritten: boolean }): Promise<{
+    places: { field: string; line: number }[];
+    isWritten: boolean;
+    diagnoses: { subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[];
+  }>;
   keyLog(options: { path: string; head: string | undefined }): Promise<{ number: number; sha256: string; at: string | null }>;
   catalogRebuild(options: { config: string; repository: string | undefined; signal: AbortSignal }): Promise<{ backups: number; segments: number; verifications: number; holds: number; refused: string[]; missing: string[] }>;
   recover(options: { config: string; repository: string; fingerprint: string; identity: string; stateDir: string; signal: AbortSignal }): Promise<{

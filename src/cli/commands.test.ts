@@ -193,6 +193,15 @@ const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptio
     options: { local: { keyCheck: ({ path }) => Promise.resolve([{ subject: path ?? "", status: "ok", message: "opens what is sealed to age1escrow", remedy: null }]) } },
     shows: ["ok       /safe/escrow.key: opens"],
   },
+  "key rotate": {
+    argv: ["key", "rotate", "age1old", "age1new", "--write"],
+    options: {
+      local: {
+        keyRotate: ({ isToBeWritten, from, to }) => Promise.resolve({ isWritten: isToBeWritten, places: [{ field: `keys.recipients.0`, line: 3 }], diagnoses: [{ subject: "keyholder", status: "ok", message: `opens ${to} for ${from}`, remedy: null }] }),
+      },
+    },
+    shows: ["changed: holdfast.yaml:3: keys.recipients.0\n", "ok       keyholder: opens age1new for age1old", "holdfast apply", "keep its identity"],
+  },
   "key log": {
     argv: ["key", "log", "/kh/releases.jsonl", "--head", "cd"],
     options: { local: { keyLog: ({ path, head }) => Promise.resolve({ number: path === "/kh/releases.jsonl" && head === "cd" ? 7 : 0, sha256: "ab", at: NOW }) } },

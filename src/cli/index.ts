@@ -28,6 +28,7 @@ import { keyFromPaperCommand } from "./commands/key-from-paper.ts";
 import { keyGenerateCommand } from "./commands/key-generate.ts";
 import { keyholderCommand } from "./commands/keyholder.ts";
 import { keyLogCommand } from "./commands/key-log.ts";
+import { keyRotateCommand } from "./commands/key-rotate.ts";
 import { logCoverageCommand } from "./commands/log-coverage.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { repositoryCheckCommand } from "./commands/repository-check.ts";
@@ -70,6 +71,7 @@ export const commands: readonly Command[] = [
   keyCeremonyCommand,
   keyFromPaperCommand,
   keyCheckCommand,
+  keyRotateCommand,
   keyLogCommand,
   catalogRebuildCommand,
   recoverCommand,

@@ -59,6 +59,7 @@ const NO_ACTIONS: LocalActions = {
   demo: refuse("demo"),
   doctor: refuse("doctor"),
   keyholder: refuse("keyholder"),
+  keyRotate: refuse("keyRotate"),
   keyLog: refuse("keyLog"),
   keyGenerate: refuse("keyGenerate"),
   keyCeremony: refuse("keyCeremony"),
