@@ -5,8 +5,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { cliPage } from "./generate/cli-page.ts";
-import { configSchema, gatewaySchema } from "./generate/config-schema.ts";
-import { configurationPage, gatewayPage } from "./generate/configuration-page.ts";
+import { configSchema, gatewaySchema, keyholderSchema } from "./generate/config-schema.ts";
+import { configurationPage, gatewayPage, keysPage } from "./generate/configuration-page.ts";
 import { errorsPage } from "./generate/errors-page.ts";
 import { openApi } from "./generate/openapi.ts";
 
@@ -21,6 +21,8 @@ const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
   "docs/gateway.md": gatewayPage,
   "docs/gateway.schema.json": gatewaySchema,
   "docs/openapi.json": openApi,
+  "docs/keyholder.schema.json": keyholderSchema,
+  "docs/keys.md": keysPage,
 };
 
 async function isStale(path: string, text: string): Promise<boolean> {

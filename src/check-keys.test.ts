@@ -42,6 +42,15 @@ test("an identity that belongs to no recipient, and a file that is none, are err
   expect(found.every(({ remedy }) => remedy !== null)).toBe(true);
 });
 
+test("an identity of before a rotation is a warning beside one that opens what is sealed now", async () => {
+  const [daily, before] = [await keyFile("daily.key"), await keyFile("before.key")];
+  expect(await checkIdentities(configOf(daily.recipient), [before.path, daily.path, join(dir, "none.key")])).toMatchObject([
+    { subject: `identity ${before.path}`, status: "warning", message: "it opens nothing that is sealed now" },
+    { status: "ok" },
+    { status: "error" },
+  ]);
+});
+
 test("one recipient alone and no identity at all are warnings", async () => {
   const { recipient } = await keyFile("daily.key");
   expect(checkRecipients(configOf(recipient))).toMatchObject([{ status: "warning" }]);

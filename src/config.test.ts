@@ -176,3 +176,29 @@ test("the schema for editors knows the options of drivers and engines, and their
   const text = JSON.stringify(configJsonSchema());
   for (const word of ["passwordFile", "shipEvery", "recipients", "An interval such as 6h", '"const":"mysql"', '"const":"local"']) expect(text).toContain(word);
 });
+
+describe("a keyholder", () => {
+  const withKeyholder = (keyholder: string): string => GOOD.replace("  identities: [keys/daily.key]\n", "").replace("repositories:", `keyholder: ${keyholder}\nrepositories:`);
+
+  test.each([
+    ["{ socket: k.sock }", { socket: "/etc/k.sock" }],
+    ['{ address: "keys.example.net:8444", certificate: c.pem, key: k.pem, ca: /ca.pem }', { address: "keys.example.net:8444", certificate: "/etc/c.pem", key: "/etc/k.pem", ca: "/ca.pem" }],
+  ])("is named by %s", (text, keyholder) => {
+    expect(parseConfig(withKeyholder(text), "/etc/holdfast.yaml", {})).toMatchObject({ keyholder, keys: { identities: [] } });
+  });
+
+  test.each([
+    ["{}", ["keyholder: needs `socket` or `address`"]],
+    ['{ socket: k.sock, address: "h:1" }', ["`socket` and `address` are both there", "keyholder.certificate: is missing", "keyholder.key: is missing", "keyholder.ca: is missing"]],
+    ["{ socket: k.sock, key: k.pem }", ["keyholder.key: belongs to `address`"]],
+    ["{ address: somewhere, certificate: c, key: k, ca: a }", ['keyholder.address: "somewhere" is not an address']],
+  ])("is refused as %s", (text, words) => {
+    const faults = faultsOf(withKeyholder(text));
+    expect(faults).toHaveLength(words.length);
+    for (const word of words) expect(faults.join("\n")).toContain(word);
+  });
+
+  test("and identity files together are refused: identities are in one place", () => {
+    expect(faultsOf(GOOD.replace("repositories:", "keyholder: { socket: k.sock }\nrepositories:"))).toEqual(["/etc/holdfast.yaml:4: keys.identities: must be empty: the identities are in the keyholder that `keyholder` names"]);
+  });
+});

@@ -3,7 +3,9 @@ import { z } from "zod";
 import { type AgentLimits, agentLimits } from "./agent-limits.ts";
 import { asGroup, type Fault, kindUnion, LOG_LEVELS, mapValues, type Raw, readConfigForm, referenceFaults, walk } from "./config-form.ts";
 import { engines } from "./engines/index.ts";
+import { addressSchema } from "./keyholder-config.ts";
 import { parseRecipient, parseRecipients } from "./keys/recipients.ts";
+import type { KeyholderPlace } from "./keys/remote-keyholder.ts";
 import { isHoldfastError } from "./lib/errors.ts";
 import { schemasAt } from "./lib/schema-faults.ts";
 import { durationSchema } from "./lib/units.ts";
@@ -12,7 +14,7 @@ import { type InstanceSpec, instanceSpecSchema } from "./model/instance.ts";
 import { type Policy, policySchema } from "./model/policy.ts";
 import { nameSchema } from "./model/scalars.ts";
 import { storageDrivers } from "./storage/index.ts";
-import { isLoopback } from "./transport-security.ts";
+import { isLoopback } from "./lib/loopback.ts";
 
 /** Unix sockets lie below the state directory, and their paths end at 107 bytes. */
 export const STATE_DIR_LIMIT_BYTES = 64;
@@ -35,6 +37,8 @@ export interface Config {
   /** Where the API listens besides its socket; nowhere unless told. */
   readonly listen?: ListenConfig | undefined;
   readonly keys: { readonly recipients: readonly string[]; readonly identities: readonly string[] };
+  /** Where the identities are, when they are in a process of their own; `keys.identities` is empty then. */
+  readonly keyholder?: KeyholderPlace | undefined;
   readonly repositories: Readonly<Record<string, RepositoryConfig>>;
   readonly policies: Readonly<Record<string, Policy>>;
   /** `connection` as written, paths made absolute; the engine's own schema has accepted it. */
@@ -53,6 +57,8 @@ export interface GatewayPlace {
   readonly caFile?: string | undefined;
 }
 
+const file = z.string().min(1).meta({ path: true });
+
 function buildSchema(): z.ZodType {
   return z.strictObject({
     stateDir: z.string().min(1).default(DEFAULT_STATE_DIR).describe("Catalog, keys, scratch space and socket. Relative paths count from this file."),
@@ -61,6 +67,16 @@ function buildSchema(): z.ZodType {
       recipients: z.array(z.string()).min(1).describe("age recipients of every backup: at least a daily one and an offline escrow."),
       identities: z.array(z.string().meta({ path: true })).default([]).describe("Files with age identities for the keyholder inside `up`; needed to restore and to verify."),
     }),
+    keyholder: z
+      .strictObject({
+        socket: file.optional().describe("Its Unix socket, on this machine."),
+        address: addressSchema.optional().describe("Its host and port, on another machine."),
+        certificate: file.optional().describe("With `address`: this server's certificate (PEM), which the keyholder asks for."),
+        key: file.optional().describe("With `address`: the certificate's private key (PEM)."),
+        ca: file.optional().describe("With `address`: the authority that signed the keyholder's certificate (PEM)."),
+      })
+      .optional()
+      .describe("The `holdfast keyholder` that holds the identities in the place of `keys.identities`: then this process has none."),
     repositories: z.record(nameSchema, kindUnion("kind", storageDrivers, ({ options }) => ({ options }))).default({}).describe("Places that hold backups."),
     policies: z.record(nameSchema, policySchema).default({}).describe("What is done when; one policy serves many instances."),
     instances: z
@@ -124,10 +140,28 @@ function crossFaults(raw: Raw): Fault[] {
     ...stateDirFaults(raw["stateDir"]),
     ...gatewayFaults(asGroup(asGroup(raw["agent"])["gateway"])),
     ...listenFaults(asGroup(raw["listen"])),
+    ...keyholderFaults(raw),
     ...recipientFaults(["keys", "recipients"], asGroup(raw["keys"])["recipients"]),
     ...policies.flatMap(([name, policy]) => policyFaults(["policies", name], asGroup(policy), asGroup(raw["repositories"]))),
     ...instances.flatMap(([name, instance]) => referenceFaults(["instances", name, "policy"], asGroup(instance)["policy"], { noun: "policy", known: policies.map(([policy]) => policy) })),
   ];
+}
+
+const TLS_FILES = ["certificate", "key", "ca"] as const;
+
+function keyholderFaults(raw: Raw): Fault[] {
+  if (raw["keyholder"] === undefined) return [];
+  const keyholder = asGroup(raw["keyholder"]);
+  const identities = asGroup(raw["keys"])["identities"];
+  const faults: Fault[] = [];
+  const [hasSocket, hasAddress] = [keyholder["socket"] !== undefined, keyholder["address"] !== undefined];
+  if (hasSocket === hasAddress) faults.push({ path: ["keyholder"], message: hasSocket ? "`socket` and `address` are both there; a keyholder is reached by one of them" : "needs `socket` or `address`" });
+  for (const field of TLS_FILES) {
+    if (hasAddress && keyholder[field] === undefined) faults.push({ path: ["keyholder", field], message: "is missing: a keyholder at an address is asked by mutual TLS" });
+    if (!hasAddress && keyholder[field] !== undefined) faults.push({ path: ["keyholder", field], message: "belongs to `address`; a socket has no certificates" });
+  }
+  if (Array.isArray(identities) && identities.length > 0) faults.push({ path: ["keys", "identities"], message: "must be empty: the identities are in the keyholder that `keyholder` names" });
+  return faults;
 }
 
 function stateDirFaults(stateDir: unknown): Fault[] {

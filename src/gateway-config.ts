@@ -4,7 +4,7 @@ import type { RepositoryConfig } from "./config.ts";
 import { durationSchema, sizeSchema } from "./lib/units.ts";
 import { nameSchema, sha256Schema } from "./model/scalars.ts";
 import { storageDrivers } from "./storage/index.ts";
-import { isLoopback } from "./transport-security.ts";
+import { isLoopback } from "./lib/loopback.ts";
 
 const DEFAULT_STATE_DIR = "./holdfast-gateway-state";
 const DEFAULT_HOST = "127.0.0.1";

@@ -12,7 +12,7 @@ import { buildGateway, type TlsFiles } from "./server/gateway/gateway-app.ts";
 import { openMemory } from "./server/gateway/memory.ts";
 import { serveRepositories } from "./server/gateway/served-repositories.ts";
 import { openStorages } from "./storages.ts";
-import { isLoopback } from "./transport-security.ts";
+import { isLoopback } from "./lib/loopback.ts";
 
 /** What runs when the gateway is to stop may end by itself for so long. */
 const STOP_GRACE_MS = 10_000;

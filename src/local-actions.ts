@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import type { Readable, Writable } from "node:stream";
 import { loadAgentConfig } from "./agent-config.ts";
 import { joinServer, rotateIdentity, runAgentProcess } from "./agent-process.ts";
+import { keyCeremony } from "./ceremony.ts";
 import { checkIdentities, checkRecipients } from "./check-keys.ts";
 import type { LocalActions } from "./cli/command.ts";
 import { loadConfig, readTextFile } from "./config-file.ts";
@@ -9,17 +11,24 @@ import { demo, type DemoHost } from "./demo/demo.ts";
 import { diagnoseHere } from "./doctor.ts";
 import { gatewayLogPath, startGateway } from "./gateway.ts";
 import { parseGatewayConfig } from "./gateway-config.ts";
+import { keyFromPaper } from "./from-paper.ts";
+import { keyholderPaths, prepareKeyholderDir, startKeyholder } from "./keyholder.ts";
+import { parseKeyholderConfig } from "./keyholder-config.ts";
 import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
+import { checkReleaseLog } from "./keys/release-log.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { createLog } from "./lib/log.ts";
 import { rebuildCatalogFrom } from "./rebuild.ts";
 import { recoverServer } from "./recover.ts";
+import { rotateRecipient } from "./rotate-recipient.ts";
 import { makeDir, prepareStateDir, stateDirAt } from "./state-dir.ts";
+import { openTerminal } from "./terminal.ts";
 import { startUp } from "./up.ts";
 
 export interface LocalHost {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stderr: { write(text: string): unknown };
+  readonly stdin: Readable;
+  readonly stderr: Writable & { readonly fd?: number; readonly isTTY?: boolean };
   readonly openLog: typeof createLog;
 }
 
@@ -40,8 +49,13 @@ export function localActions(host: LocalHost): LocalActions {
       const demoHost = { print, nowMs: () => systemClock.nowMs(), makeKey: async (path: string) => (await makeKey(path)).recipient, startUp: startQuietly(host) };
       return demo(demoHost, { keep, sizeMb, signal });
     },
+    keyholder: (options) => runKeyholder(options, host),
+    keyRotate: ({ config, ...rotation }) => rotateRecipient({ configPath: config, env, ...rotation }),
+    keyLog: ({ path, head }) => checkReleaseLog(path, head),
     doctor: ({ config }) => diagnoseHere(config, env),
     keyGenerate: ({ path }) => makeKey(path),
+    keyCeremony: (options) => keyCeremony({ ...options, terminal: openTerminal(host.stdin, host.stderr) }),
+    keyFromPaper: ({ path, signal }) => keyFromPaper({ path, signal, clock: systemClock, terminal: openTerminal(host.stdin, host.stderr) }),
     keyCheck: async ({ config: configPath, path }) => {
       const config = await loadConfig(configPath, env);
       return [...checkRecipients(config), ...(await checkIdentities(config, path === undefined ? config.keys.identities : [path]))];
@@ -101,6 +115,20 @@ async function runAgentHere({ config: configPath, signal }: { config: string; si
   await prepareStateDir(state);
   const log = openLog({ level: config.logLevel, destination: state.logPath, readable: stderr });
   await runAgentProcess({ config, log, clock: systemClock, signal });
+}
+
+/** Runs until the signal, then lets answers under way end. */
+async function runKeyholder({ config: configPath, signal }: { config: string; signal: AbortSignal }, { stderr, openLog }: LocalHost): Promise<void> {
+  const config = parseKeyholderConfig(await readTextFile(configPath), configPath);
+  await prepareKeyholderDir(config.stateDir);
+  const log = openLog({ level: config.logLevel, destination: keyholderPaths(config.stateDir).log, readable: stderr });
+  const keyholder = await startKeyholder({ config, log, clock: systemClock });
+  try {
+    if (!signal.aborted) await once(signal, "abort");
+    log.info({}, "stopping");
+  } finally {
+    await keyholder.stop();
+  }
 }
 
 /** The demo tells its own story; what Holdfast says of it goes to the log file. */

@@ -30,7 +30,7 @@ process.exit(await main());
 
 async function main(): Promise<number> {
   const code = await runProgram(process.argv.slice(2), commands, {
-    local: localActions({ env: process.env, stderr: process.stderr, openLog }),
+    local: localActions({ env: process.env, stdin: process.stdin, stderr: process.stderr, openLog }),
     connect: async (way) => {
       const connection = await connect(way, { env: process.env, openLog });
       connections.push(connection);

@@ -21,16 +21,18 @@ type Group = Readonly<Record<string, unknown>>;
 export function recoveredConfig(kept: Group, places: RecoveredPlaces): string {
   const keys = groupOf(kept["keys"]);
   const { name, kind, options } = places.repository;
+  // The identity lies here now, and two places for identities are one too many.
+  const { keyholder, ...others } = kept;
   const config = {
-    ...kept,
+    ...others,
     stateDir: places.stateDir,
     keys: { ...keys, identities: [places.identityPath] },
     repositories: { ...groupOf(kept["repositories"]), [name]: { kind, options } },
   };
-  return `${comment(kept, places)}${stringify(config, { lineWidth: 0 })}`;
+  return `${comment(kept, places, keyholder)}${stringify(config, { lineWidth: 0 })}`;
 }
 
-function comment(kept: Group, places: RecoveredPlaces): string {
+function comment(kept: Group, places: RecoveredPlaces, keyholder: unknown): string {
   const missing = pathsOf(kept, []).filter(({ value }) => value === NOT_KEPT).map(({ path }) => path);
   const others = Object.keys(groupOf(kept["repositories"])).filter((name) => name !== places.repository.name);
   const lines = [
@@ -39,6 +41,7 @@ function comment(kept: Group, places: RecoveredPlaces): string {
     ...(missing.length === 0 ? [] : ["To be completed, because secrets are never kept:", ...missing.map((path) => `  ${path}`)]),
     "Files named by `passwordFile` and the like are not kept either.",
     ...(others.length === 0 ? [] : [`Not read yet: the repositories ${others.join(", ")}. When they can be reached, run \`holdfast catalog rebuild\`.`]),
+    ...(keyholder === undefined ? [] : [`The old server asked a keyholder (${pathsOf(keyholder, []).map(({ path, value }) => `${path}: ${value}`).join(", ")}): name one again in the place of keys.identities when it runs.`]),
     `Identity files on the old machine: ${pathsOf(groupOf(kept["keys"])["identities"], []).map(({ value }) => value).join(", ") || "none"}.`,
   ];
   return lines.map((line) => `# ${line.replaceAll(/[\r\n]/g, " ")}\n`).join("");

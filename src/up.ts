@@ -22,8 +22,7 @@ import { createPlanWork } from "./control/orders.ts";
 import { type ControlPorts, type ControlSettings, DEFAULT_SETTINGS, LOCAL_POOL } from "./control/ports.ts";
 import { engines } from "./engines/index.ts";
 import { runJob } from "./jobs/run-job.ts";
-import { openKeyholder } from "./keys/file-keyholder.ts";
-import { readIdentityFile } from "./keys/identities.ts";
+import { keyholderIn } from "./keyholder-in.ts";
 import { sealText } from "./keys/sealed-text.ts";
 import { type Clock, isoTime } from "./lib/clock.ts";
 import { HoldfastError, toErrorRecord } from "./lib/errors.ts";
@@ -222,23 +221,13 @@ async function cancelAsked(client: Client, { asked }: Core): Promise<void> {
 
 function contextOf({ clock, log, wrapStorage, mode, parts, config: started }: UpOptions, core: Core, state: StateDir): ServerContext {
   const { current, ports, dispatcher, keys } = core;
-  const verifyGrant = grantVerifier(keys.signer.publicKey);
+  const keyholder = keyholderIn(() => current.config, { verifyGrant: grantVerifier(keys.signer.publicKey), log, clock });
   return {
     dispatcher,
     grants: createGrants(ports, dispatcher.settings),
-    keyholder: openKeyholder({
-      get identityPaths() {
-        return current.config.keys.identities;
-      },
-      verifyGrant,
-      log,
-      clock,
-    }),
+    keyholder: keyholder.opens,
     openLogIndex: logIndexOpener(ports, keys.metadata.identity),
-    heldRecipients: async () => {
-      const files = await Promise.all(current.config.keys.identities.map((path) => readIdentityFile(path)));
-      return files.flat().map(({ recipient }) => recipient);
-    },
+    heldRecipients: () => keyholder.heldRecipients(),
     configuration: {
       sourceName: () => current.config.sourceName,
       parse: (yaml, sourceName) => requireSameState(current.config, parseConfig(yaml, sourceName, process.env)),

@@ -1,5 +1,6 @@
 import { configJsonSchema } from "../../src/config.ts";
 import { gatewayJsonSchema } from "../../src/gateway-config.ts";
+import { keyholderJsonSchema } from "../../src/keyholder-config.ts";
 
 /** docs/config.schema.json: what editors need to complete and check a configuration. */
 export function configSchema(): string {
@@ -9,6 +10,11 @@ export function configSchema(): string {
 /** docs/gateway.schema.json: the same for the file of `holdfast gateway`. */
 export function gatewaySchema(): string {
   return schemaText("Configuration of a Holdfast gateway", gatewayJsonSchema());
+}
+
+/** docs/keyholder.schema.json: the same for the file of `holdfast keyholder`. */
+export function keyholderSchema(): string {
+  return schemaText("Configuration of Holdfast's keyholder", keyholderJsonSchema());
 }
 
 function schemaText(title: string, schema: unknown): string {

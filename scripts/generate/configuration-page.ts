@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { configJsonSchema } from "../../src/config.ts";
 import { gatewayJsonSchema } from "../../src/gateway-config.ts";
+import { keyholderJsonSchema } from "../../src/keyholder-config.ts";
 import { tableCell } from "./table-cell.ts";
 
 const DOCS = resolve(import.meta.dirname, "../../docs");
@@ -33,6 +34,11 @@ export function configurationPage(): Promise<string> {
 /** docs/gateway.md likewise. */
 export function gatewayPage(): Promise<string> {
   return pageWithKeys("gateway.md", "src/gateway-config.ts", gatewayJsonSchema());
+}
+
+/** docs/keys.md likewise. */
+export function keysPage(): Promise<string> {
+  return pageWithKeys("keys.md", "src/keyholder-config.ts", keyholderJsonSchema());
 }
 
 async function pageWithKeys(name: string, source: string, schema: unknown): Promise<string> {

@@ -96,18 +96,19 @@ function attemptPortsSlow(gate: ObjectGate, signal: AbortSignal): JobPorts {
   return attemptPorts({ order: orderOf(probeWork), engine: engineStandIn, client: server.client, gate, clock: new ManualClock(), log: silentLog, newId: idFactory(), sandboxUser: undefined, scratchDir: "/nowhere", buffers: { bufferBytes: 1, spoolBytes: 0, spoolDir: "/nowhere/spool" }, signal, onProgress: () => undefined, onEnd: () => undefined });
 }
 
-test("one read grant serves header and body, and a refused one is asked for again", async () => {
+test("one read grant serves many reads, a refused one is asked for again, and opening a header takes one of its own", async () => {
   const gate = new FakeGate();
   const server = new FakeServer();
   const ports = portsOn(gate, server);
   gate.objects.set("k", bytes);
   await ports.get("k");
   expect(Buffer.from(await ports.openHeader("k", Buffer.from("header"))).toString()).toBe("file key");
-  expect(server.grantsGiven).toBe(1);
+  await (await ports.get("k")).toArray();
+  expect(server.grantsGiven).toBe(2);
   gate.failures.push({ error: new HoldfastError("GRANT_INVALID", "Expired."), stored: false });
   const chunks = await (await ports.get("k")).toArray();
   expect(chunks).toEqual([bytes]);
-  expect(server.grantsGiven).toBe(2);
+  expect(server.grantsGiven).toBe(3);
 });
 
 test("a write ends with its own signal while the job goes on", async () => {

@@ -63,7 +63,7 @@ export function attemptPorts(world: AttemptWorld): JobPorts {
     onEnd: world.onEnd,
     put: (object, ended) => putObject(ended === undefined ? patient : { ...patient, signal: AbortSignal.any([signal, ended]) }, object),
     get: (key, range) => retrying(world, `read ${key}`, () => grants.use(key, (grant) => world.gate.get(grant, range, signal))),
-    openHeader: (key, header) => retrying(world, `open ${key}`, () => grants.use(key, (grant) => openHeader(patient, grant, header))),
+    openHeader: (key, header) => retrying(world, `open ${key}`, () => openHeader(patient, key, header)),
     reportPiece: async (piece) => {
       // Committing a piece again under its own id is the same commit: an answer that was lost may be asked for again.
       await retrying(world, `commit log piece ${piece.segmentId}`, () => client.call(api.agent.reportPiece, { ...lease, piece }, signal));
@@ -139,7 +139,10 @@ function readGrants(world: AttemptWorld): ReadGrants {
   };
 }
 
-async function openHeader(world: AttemptWorld, grant: SignedGrant, header: Uint8Array): Promise<Uint8Array> {
+async function openHeader(world: AttemptWorld, key: string, header: Uint8Array): Promise<Uint8Array> {
+  const { attemptId, fencingToken } = world.order;
+  const { grants } = await world.client.call(api.agent.grantGet, { attemptId, fencingToken, keys: [key], toOpen: true }, world.signal);
+  const grant = onlyGrant(grants, key);
   const request = { grant, header: Buffer.from(header).toString("base64") };
   const { fileKeys } = await world.client.call(api.agent.openKeys, { requests: [request] }, world.signal);
   const [fileKey] = fileKeys;

@@ -30,8 +30,17 @@ export interface LocalActions {
   agentRotate(options: { config: string }): Promise<{ agentId: string; name: string }>;
   demo(options: { keep: boolean; sizeMb: number; signal: AbortSignal; output: Output }): Promise<{ rootDir: string }>;
   doctor(options: { config: string; signal: AbortSignal }): Promise<{ subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[]>;
+  keyholder(options: { config: string; signal: AbortSignal }): Promise<void>;
   keyGenerate(options: { path: string }): Promise<{ recipient: string; path: string }>;
+  keyCeremony(options: { printer: string | undefined; from: string | undefined; signal: AbortSignal }): Promise<{ recipient: string }>;
+  keyFromPaper(options: { path: string; signal: AbortSignal }): Promise<{ recipient: string; path: string }>;
   keyCheck(options: { config: string; path: string | undefined }): Promise<{ subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[]>;
+  keyRotate(options: { config: string; from: string; to: string; isToBeWritten: boolean }): Promise<{
+    places: { field: string; line: number }[];
+    isWritten: boolean;
+    diagnoses: { subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[];
+  }>;
+  keyLog(options: { path: string; head: string | undefined }): Promise<{ number: number; sha256: string; at: string | null }>;
   catalogRebuild(options: { config: string; repository: string | undefined; signal: AbortSignal }): Promise<{ backups: number; segments: number; verifications: number; holds: number; refused: string[]; missing: string[] }>;
   recover(options: { config: string; repository: string; fingerprint: string; identity: string; stateDir: string; signal: AbortSignal }): Promise<{
     backups: number;

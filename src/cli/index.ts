@@ -29,8 +29,13 @@ import { jobListCommand } from "./commands/job-list.ts";
 import { jobRetryCommand } from "./commands/job-retry.ts";
 import { jobShowCommand } from "./commands/job-show.ts";
 import { jobWatchCommand } from "./commands/job-watch.ts";
+import { keyCeremonyCommand } from "./commands/key-ceremony.ts";
 import { keyCheckCommand } from "./commands/key-check.ts";
+import { keyFromPaperCommand } from "./commands/key-from-paper.ts";
 import { keyGenerateCommand } from "./commands/key-generate.ts";
+import { keyholderCommand } from "./commands/keyholder.ts";
+import { keyLogCommand } from "./commands/key-log.ts";
+import { keyRotateCommand } from "./commands/key-rotate.ts";
 import { logCoverageCommand } from "./commands/log-coverage.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { repositoryCheckCommand } from "./commands/repository-check.ts";
@@ -49,6 +54,7 @@ export const commands: readonly Command[] = [
   upCommand,
   gatewayCommand,
   serverCommand,
+  keyholderCommand,
   demoCommand,
   statusCommand,
   doctorCommand,
@@ -74,7 +80,11 @@ export const commands: readonly Command[] = [
   findingListCommand,
   repositoryCheckCommand,
   keyGenerateCommand,
+  keyCeremonyCommand,
+  keyFromPaperCommand,
   keyCheckCommand,
+  keyRotateCommand,
+  keyLogCommand,
   catalogRebuildCommand,
   recoverCommand,
   thawCommand,

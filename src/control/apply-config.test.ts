@@ -4,7 +4,8 @@ import { getPolicy } from "../catalog/policies.ts";
 import { instanceSpecSchema } from "../model/instance.ts";
 import { policySchema } from "../model/policy.ts";
 import { applyConfig, type DesiredConfig } from "./apply-config.ts";
-import { openWorld, type World } from "./control.fixture.ts";
+import { openWorld, submit, type World } from "./control.fixture.ts";
+import { claim } from "./dispatch.ts";
 
 const policy = policySchema.parse({ full: { cron: "0 2 * * *" }, repository: "main" });
 const base: DesiredConfig = {
@@ -41,6 +42,27 @@ describe("applying a configuration", () => {
   it("tells in a dry run what it would do and does not do it", async () => {
     expect(await apply(withInstances({ shop: { region: "eu" }, blog: {} }), true)).toEqual(["instance shop changed: region: local → eu", expect.stringContaining("instance blog added")]);
     expect((await listInstances(world.ports.catalog.db)).map(({ name, region }) => [name, region])).toEqual([["shop", "local"]]);
+  });
+
+  it.each<[string, DesiredConfig, boolean]>([
+    ["other recipients", { ...base, keys: { recipients: ["age1recipient", "age1new"] } }, true],
+    ["another policy", { ...withInstances({ shop: { policy: "weekly" } }), policies: { daily: policy, weekly: { ...policy, recipients: ["age1new"] } } }, true],
+    ["another region", withInstances({ shop: { region: "eu" } }), false],
+    ["another policy beside it", { ...base, policies: { daily: policy, weekly: { ...policy, recipients: ["age1new"] } } }, false],
+  ])("with %s ends shipping where it would go on sealing to those of before, and only there", async (_what, desired, ends) => {
+    await submit(world, { kind: "ship" });
+    const order = (await claim(world.dispatcher, { agent: "a" }))!;
+    expect(await world.dispatcher.leases.heartbeat(order, null)).toMatchObject({ cancel: false });
+    await apply(desired, true);
+    expect(await world.dispatcher.leases.heartbeat(order, null)).toMatchObject({ cancel: false });
+    await apply(desired);
+    expect(await world.dispatcher.leases.heartbeat(order, null)).toMatchObject({ cancel: ends });
+  });
+
+  it("leaves shipping that is only due alone: its order is still to be made", async () => {
+    const { jobId } = await submit(world, { kind: "ship" });
+    await apply({ ...base, keys: { recipients: ["age1new"] } });
+    expect(await claim(world.dispatcher, { agent: "a" })).toMatchObject({ jobId, work: { sealing: { recipients: ["age1new"] } } });
   });
 
   it("keeps an instance's id when what is said of it changes, and shows no value of its connection", async () => {

@@ -1,6 +1,7 @@
 import type { ConfigChange } from "../model/api/system.ts";
 import { backupTotals } from "../catalog/backups.ts";
 import { type ConnectedInstance, getConnectedInstance, insertInstance, listInstances, markInstanceRemoved, updateInstance } from "../catalog/instances.ts";
+import { moveJob, openJobs } from "../catalog/jobs.ts";
 import { deletePolicy, listPolicies, type NamedPolicy, putPolicy } from "../catalog/policies.ts";
 import { deleteRepository, listRepositories, putRepository, type RepositoryRow } from "../catalog/repositories.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
@@ -82,11 +83,24 @@ async function policySteps(db: CatalogDb, desired: DesiredConfig): Promise<Step[
 }
 
 function policyStep(name: string, wanted: Policy, row: NamedPolicy | undefined): Step {
-  const write = (db: CatalogDb): Promise<void> => putPolicy(db, name, wanted);
+  const hasOtherRecipients = row !== undefined && canonicalJson(row.spec.recipients ?? []) !== canonicalJson(wanted.recipients ?? []);
+  const write = async (db: CatalogDb): Promise<void> => {
+    await putPolicy(db, name, wanted);
+    if (!hasOtherRecipients) return;
+    for (const instance of await listInstances(db)) if (instance.policy === name) await sealLogAnew(db, instance.id);
+  };
   if (row === undefined) return { noun: "policy", name, change: "added", detail: `backups go to ${wanted.repository}`, write };
   const fields = changedFields(asRecord(row.spec), asRecord(wanted));
   if (fields.length === 0) return { noun: "policy", name, change: "unchanged", detail: "", write: nothing };
   return { noun: "policy", name, change: "changed", detail: fields.join(", "), write };
+}
+
+/**
+ * Shipping goes on for weeks under one order and would seal the log to the recipients of before: it is asked to end, and
+ * the scheduler begins it anew. One that is only due gets its order later, and with it what holds then.
+ */
+async function sealLogAnew(db: CatalogDb, instanceId: string): Promise<void> {
+  for (const job of await openJobs(db, instanceId, "ship")) await moveJob(db, job.id, { from: ["running"], to: "running", patch: { cancelRequested: 1 } });
 }
 
 async function instanceSteps(db: CatalogDb, desired: DesiredConfig, options: ApplyOptions): Promise<Step[]> {
@@ -112,7 +126,10 @@ function instanceStep(name: string, spec: InstanceSpec, known: { row: ConnectedI
     return { ...base, change: "added", detail, write: (db) => insertInstance(db, { id: options.newId(), ...fields, createdAt: options.at, removedAt: null }) };
   }
   const { id, createdAt: _createdAt, removedAt, ...old } = row;
-  const write = (db: CatalogDb): Promise<void> => updateInstance(db, { id, ...fields });
+  const write = async (db: CatalogDb): Promise<void> => {
+    await updateInstance(db, { id, ...fields });
+    if (old.policy !== policy) await sealLogAnew(db, id);
+  };
   const changed = changedFields(old, fields);
   if (removedAt !== null) return { ...base, change: "added", detail: ["it comes back with its backups", ...changed].join(", "), write };
   if (changed.length === 0) return { ...base, change: "unchanged", detail: "", write: nothing };

@@ -85,7 +85,8 @@ async function compareCounts(ports: DoctorPorts, name: string, storage: Storage)
 
 async function diagnoseKeys(ports: DoctorPorts): Promise<Diagnosis[]> {
   const diagnoses: Diagnosis[] = [];
-  let held: ReadonlySet<string> = new Set();
+  /** Null where the keyholder does not say. */
+  let held: ReadonlySet<string> | null = null;
   try {
     held = new Set(await ports.heldRecipients());
   } catch (error) {
@@ -95,18 +96,19 @@ async function diagnoseKeys(ports: DoctorPorts): Promise<Diagnosis[]> {
   return diagnoses;
 }
 
-function diagnoseRecipients(policy: string, recipients: readonly string[], held: ReadonlySet<string>): Diagnosis[] {
+function diagnoseRecipients(policy: string, recipients: readonly string[], held: ReadonlySet<string> | null): Diagnosis[] {
   const subject = `policy ${policy}`;
   const distinct = new Set(recipients);
   const diagnoses: Diagnosis[] = [];
   if (distinct.size === 1) {
-    diagnoses.push(warning(subject, "Backups are encrypted to one recipient only: when its identity is lost, so are they.", "Make a second pair with `holdfast key generate`, keep its identity offline as escrow, and add its recipient."));
+    diagnoses.push(warning(subject, "Backups are encrypted to one recipient only: when its identity is lost, so are they.", "Make a second pair with `holdfast key ceremony`, which keeps its identity on paper, and add its recipient."));
   }
+  if (held === null) return diagnoses;
   const openable = [...distinct].filter((recipient) => held.has(recipient)).length;
   if (openable === 0) {
-    diagnoses.push(fault(subject, "The keyholder holds no identity for its recipients: its backups can be neither verified nor restored here.", "Name an identity file in `keys.identities`."));
+    diagnoses.push(fault(subject, "The keyholder holds no identity for its recipients: its backups can be neither verified nor restored here.", "Name an identity file in `keys.identities`, or in `identities` of the keyholder."));
   } else if (openable === distinct.size && distinct.size > 1) {
-    diagnoses.push(warning(subject, "The identities of all its recipients lie on this machine: none of them is an escrow.", "Take the escrow identity offline."));
+    diagnoses.push(warning(subject, "The keyholder has the identities of all its recipients: none of them is an escrow.", "Take the escrow identity offline."));
   }
   return diagnoses.length > 0 ? diagnoses : [ok(subject, `${String(distinct.size)} recipients, ${String(openable)} of which the keyholder can open.`)];
 }

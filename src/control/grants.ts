@@ -11,7 +11,8 @@ import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
 import type { Work } from "../model/job.ts";
 import { backupPrefix, INDEX_NAME, logPrefix, packName, type StoredPart } from "../model/manifest.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
-import type { ControlPorts, ControlSettings } from "./ports.ts";
+import { type ControlPorts, type ControlSettings, storageOf } from "./ports.ts";
+import { storedHeaderSha256 } from "./stored-header.ts";
 
 export interface ReadableObject {
   readonly repository: string;
@@ -65,8 +66,11 @@ function readable(place: { repository: string; prefix: string }, part: StoredPar
 export interface Grants {
   /** Grants to write objects under the attempt's prefix. GRANT_INVALID for a name that is not one of its kind's. */
   put(claim: LeaseClaim, objects: readonly { name: string; sizeBytes: number; sha256: string }[]): Promise<SignedGrant[]>;
-  /** Grants to read objects that the attempt's order names. GRANT_INVALID for any other key. */
-  get(claim: LeaseClaim, keys: readonly string[]): Promise<SignedGrant[]>;
+  /**
+   * Grants to read objects that the attempt's order names; with `toOpen` they name the objects' headers too, as they
+   * are stored, and the keyholder opens them. GRANT_INVALID for any other key.
+   */
+  get(claim: LeaseClaim, keys: readonly string[], options?: { toOpen: boolean }): Promise<SignedGrant[]>;
 }
 
 const REMEMBERED_ATTEMPTS = 32;
@@ -83,9 +87,9 @@ export function createGrants(ports: ControlPorts, settings: Pick<ControlSettings
     if (readables.size > REMEMBERED_ATTEMPTS && oldest !== undefined) readables.delete(oldest);
     return known;
   };
-  const sign = (grant: Pick<Grant, "operation" | "attemptId"> & ReadableObject, expiresAtMs: number): SignedGrant => {
-    const { operation, attemptId, repository, key, sizeBytes, sha256 } = grant;
-    const body: Grant = { grantId: ports.newId(), operation, repository, key, attemptId, sizeBytes, sha256, expiresAt: isoTime(expiresAtMs) };
+  const sign = (grant: Pick<Grant, "operation" | "attemptId" | "headerSha256"> & ReadableObject, expiresAtMs: number): SignedGrant => {
+    const { operation, attemptId, repository, key, sizeBytes, sha256, headerSha256 } = grant;
+    const body: Grant = { grantId: ports.newId(), operation, repository, key, attemptId, sizeBytes, sha256, expiresAt: isoTime(expiresAtMs), ...(headerSha256 === undefined ? {} : { headerSha256 }) };
     return ports.signer.sign(GRANT_KIND, body);
   };
 
@@ -100,15 +104,17 @@ export function createGrants(ports: ControlPorts, settings: Pick<ControlSettings
         sign({ operation: "put", attemptId: attempt.id, repository: attempt.repository, key: `${prefix}${object.name}`, ...pickSize(object) }, expiresAtMs),
       );
     },
-    get: async (claim, keys) => {
+    get: async (claim, keys, { toOpen } = { toOpen: false }) => {
       const attempt = await requireLease(ports.catalog.db, claim);
       const allowed = readablesOf(attempt);
-      const expiresAtMs = ports.clock.nowMs() + settings.grantMs;
-      return keys.map((key) => {
+      const objects = keys.map((key) => {
         const object = allowed.get(key);
         if (object === undefined) throw new HoldfastError("GRANT_INVALID", `The order of attempt ${attempt.id} does not name the object ${key}.`);
-        return sign({ operation: "get", attemptId: attempt.id, ...object }, expiresAtMs);
+        return object;
       });
+      const headers = toOpen ? await Promise.all(objects.map((object) => storedHeaderSha256(storageOf(ports, object.repository), object))) : [];
+      const expiresAtMs = ports.clock.nowMs() + settings.grantMs;
+      return objects.map((object, number) => sign({ operation: "get", attemptId: attempt.id, ...object, headerSha256: headers[number] }, expiresAtMs));
     },
   };
 }

@@ -50,6 +50,7 @@ export const ERRORS = {
   RECIPIENT_INVALID: { status: 422, exit: 2, retry: false, hint: "A recipient begins with `age1`; make a pair with `holdfast key generate`." },
   KEY_MISSING: { status: 422, exit: 16, retry: false, hint: "Put the identity where keys.identities of the configuration says." },
   KEY_WRONG: { status: 422, exit: 16, retry: false, hint: "Name the file of the identity that the backup was encrypted to under keys.identities; the escrow identity opens it too. `holdfast key check` tells which fit." },
+  RECORD_BROKEN: { status: 409, exit: 14, retry: false, hint: "Entries were altered, taken away or put in. Keep the file as evidence, find out who could write to it, and only then begin a new one: docs/keys.md says how." },
   TARGET_NOT_EMPTY: { status: 409, exit: 5, retry: false, hint: "Name an empty or new directory." },
   VERIFICATION_FAILED: { status: 422, exit: 20, retry: false, hint: "Read the report; do not rely on this backup." },
   SANDBOX_FAILED: { status: 502, exit: 21, retry: true, hint: "Read the sandbox server's log in the job." },

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import { verifySigned } from "../lib/signing.ts";
 import { type Grant, GRANT_KIND, type SignedGrant } from "./grant.ts";
@@ -26,4 +27,11 @@ export function checkGrantTerms(grant: Grant, { operation, nowMs }: { operation:
   if (!(nowMs < Date.parse(grant.expiresAt))) {
     throw new HoldfastError("GRANT_INVALID", `The grant for ${grant.key} expired at ${grant.expiresAt}.`);
   }
+}
+
+/** Throws GRANT_INVALID unless the grant names a header, KEY_WRONG unless it is this one. */
+export function checkGrantHeader(grant: Grant, header: Uint8Array): void {
+  if (grant.headerSha256 === undefined) throw new HoldfastError("GRANT_INVALID", `The grant for ${grant.key} permits to read it, not to open it.`);
+  if (createHash("sha256").update(header).digest("hex") === grant.headerSha256) return;
+  throw new HoldfastError("KEY_WRONG", `The header that was sent for ${grant.key} is not the one its grant was given for.`, { hint: "It was altered on the way, or is another pack's." });
 }

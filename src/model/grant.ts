@@ -14,6 +14,8 @@ export const grantSchema = z.object({
   sizeBytes: sizeBytesSchema,
   sha256: sha256Schema,
   expiresAt: isoTimeSchema,
+  /** SHA-256 of the object's age header: with it a `get` also lets the keyholder open that very header. */
+  headerSha256: sha256Schema.optional(),
 });
 export type Grant = z.infer<typeof grantSchema>;
 

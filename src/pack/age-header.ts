@@ -2,13 +2,8 @@ import { Encrypter } from "age-encryption";
 import { HoldfastError } from "../lib/errors.ts";
 import { type AgeHeader, PAYLOAD_NONCE_BYTES, TAG_BYTES } from "./age-payload.ts";
 
-/** An age header with a hundred recipients stays under this; a longer one is not believed. */
-export const HEADER_LIMIT_BYTES = 64 * 1024;
-
 const FILE_KEY_BYTES = 16;
 const EMPTY_PAYLOAD_BYTES = PAYLOAD_NONCE_BYTES + TAG_BYTES;
-const NEW_LINE = 0x0a;
-const MAC_LINE_START = Buffer.from("\n--- ");
 
 /**
  * Makes a standard age header for these recipients with a fresh file key. Throws RECIPIENT_INVALID naming a recipient
@@ -36,12 +31,4 @@ function addRecipient(encrypter: Encrypter, recipient: string): void {
   } catch (cause) {
     throw new HoldfastError("RECIPIENT_INVALID", `"${recipient}" is not the public key of an age recipient.`, { cause });
   }
-}
-
-/** Length of the header at the start of `bytes`, through the line `--- MAC`; null when it does not end there yet. */
-export function headerLength(bytes: Buffer): number | null {
-  const macLine = bytes.indexOf(MAC_LINE_START);
-  if (macLine < 0) return null;
-  const end = bytes.indexOf(NEW_LINE, macLine + MAC_LINE_START.length);
-  return end < 0 ? null : end + 1;
 }

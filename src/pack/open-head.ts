@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import { giveBack, handsOverChunks } from "../lib/give-back.ts";
 import type { StoredPart } from "../model/manifest.ts";
-import { HEADER_LIMIT_BYTES, headerLength } from "./age-header.ts";
+import { HEADER_LIMIT_BYTES, headerLength } from "../model/pack-header.ts";
 import { PAYLOAD_NONCE_BYTES } from "./age-payload.ts";
 import type { OpenHeader } from "./contract.ts";
 import { damaged, StoredBytesCheck } from "./stored-bytes.ts";

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { HoldfastError } from "../lib/errors.ts";
 import type { Frame } from "../model/backup-index.ts";
 import type { StoredPart } from "../model/manifest.ts";
-import { HEADER_LIMIT_BYTES, headerLength } from "./age-header.ts";
+import { HEADER_LIMIT_BYTES, headerLength } from "../model/pack-header.ts";
 import { CHUNK_BYTES, ChunkOpener, PAYLOAD_NONCE_BYTES, PayloadDamage, SEALED_CHUNK_BYTES } from "./age-payload.ts";
 import type { OpenHeader } from "./contract.ts";
 import { damaged } from "./stored-bytes.ts";

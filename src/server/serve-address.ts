@@ -16,11 +16,6 @@ export function parseAddress(text: string): Address | null {
   return { host, port };
 }
 
-/** True for addresses that only this machine reaches. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
-}
-
 /** More than this hang in the air at once: then nobody new is let in. */
 const MOST_CONNECTIONS = 2_000;
 

@@ -62,7 +62,8 @@ export const agentRoutes = {
     path: "/v1/agent/attempts/:attemptId/read-grants",
     summary: "Ask to read objects that the attempt's order names.",
     role: "agent",
-    input: z.object({ ...lease, keys: z.array(z.string()).min(1).max(256) }),
+    /** `toOpen` also lets the keyholder open the objects' headers. */
+    input: z.object({ ...lease, keys: z.array(z.string()).min(1).max(256), toOpen: z.boolean().optional() }),
     output: z.object({ grants: z.array(signedGrantSchema) }),
   }),
   reportPiece: route({

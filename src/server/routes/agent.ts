@@ -30,7 +30,7 @@ export const agentRoutes = [
     return { ...answer, cancel: answer.cancel || (await isToGoElsewhere(lease, dispatcher, caller)) };
   }),
   implement(agent.grantPut, async ({ objects, ...lease }, { grants }, { caller }) => ({ grants: await grants.put(own(lease, caller), objects) })),
-  implement(agent.grantGet, async ({ keys, ...lease }, { grants }, { caller }) => ({ grants: await grants.get(own(lease, caller), keys) })),
+  implement(agent.grantGet, async ({ keys, toOpen = false, ...lease }, { grants }, { caller }) => ({ grants: await grants.get(own(lease, caller), keys, { toOpen }) })),
   implement(agent.reportPiece, async ({ piece, ...lease }, { dispatcher }, { caller }) => commitPiece(dispatcher.ports, own(lease, caller), piece)),
   implement(agent.reportRead, async ({ objects, ...lease }, { dispatcher }, { caller }) => {
     await recordRead(dispatcher.ports, own(lease, caller), objects);
