@@ -35,11 +35,11 @@ const jobOf = async (jobId: string): Promise<Job> => (await fleet.client.call(ap
 const begin = async (): Promise<Job> => (await fleet.client.call(api.backups.run, { instance: "shop", kind: "full" })).job;
 const toolRuns = (): boolean => processesBelow(fleet.world.rootDir).some((line) => line.includes("mariadb-backup --defaults-file"));
 
-/** Starts the agent anew with its uploads slowed down, so that a backup takes half a minute, and begins one: its upload has begun and is far from its end. */
-async function beginSlowly(): Promise<Job> {
+/** Starts the agent anew with its uploads slowed down, so that a backup takes two minutes, and begins one: its upload has begun and is far from its end. */
+async function beginSlowly(uploadBytesPerS = "256KiB"): Promise<Job> {
   await agent.kill("SIGTERM");
   const fast = await readFile(home.configPath, "utf8");
-  await writeFile(home.configPath, `${fast}uploadBytesPerS: 1MiB\n`);
+  await writeFile(home.configPath, `${fast}uploadBytesPerS: ${uploadBytesPerS}\n`);
   agent = await fleet.startAgent(home);
   // Whoever takes its place is not slow.
   await writeFile(home.configPath, fast);
@@ -92,7 +92,8 @@ describe("a server and an agent as processes of their own", () => {
 
 describe("on a bad day", () => {
   it("a server that dies in the middle of a backup and stays away does not end it", async () => {
-    const job = await beginSlowly();
+    // The same agent has to end it.
+    const job = await beginSlowly("1MiB");
     await server.kill("SIGKILL");
     const asked = async (): Promise<boolean> => (await fleet.logOf(home)).some(({ route, failures }) => route === "agent.grantPut" && Number(failures) >= 6);
     await until("the agent has asked in vain for a grant again and again", asked);
@@ -167,7 +168,8 @@ describe("on a bad day", () => {
   it("an agent that is out of reach for longer than its lease stops by itself, and the work is done once", async () => {
     await server.kill("SIGTERM");
     server = await fleet.startServer("8s");
-    const job = await beginSlowly();
+    // The same agent does it again.
+    const job = await beginSlowly("1MiB");
     await server.kill("SIGKILL");
     const fenced = async (): Promise<boolean> => (await fleet.logOf(home)).some(({ msg }) => String(msg).includes("stops by itself"));
     await until("the agent stops by itself", fenced);
