@@ -223,7 +223,7 @@ describe("the socket", () => {
     await client.held();
     await keyholder.stop();
     await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
-    await expect(client.held()).rejects.toMatchObject({ code: "UNREACHABLE", message: expect.stringContaining(`The keyholder at ${path} does not answer: nobody listens there`) as string, hint: expect.stringContaining("holdfast keyholder") as string });
+    await expect(client.held()).rejects.toMatchObject({ code: "KEYHOLDER_UNREACHABLE", message: expect.stringContaining(`The keyholder at ${path} does not answer: nobody listens there`) as string, hint: expect.stringContaining("holdfast keyholder") as string });
   });
 
   test("is open to a group when one is named", async () => {

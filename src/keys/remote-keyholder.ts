@@ -13,7 +13,7 @@ export type KeyholderPlace =
   | { readonly address: string; readonly certificate: string; readonly key: string; readonly ca: string };
 
 export interface RemoteKeyholder extends Keyholder {
-  /** What the keyholder says of itself; throws UNREACHABLE when it does not answer. */
+  /** What the keyholder says of itself; throws KEYHOLDER_UNREACHABLE when it does not answer. */
   held(): Promise<Held>;
 }
 
@@ -47,7 +47,8 @@ type Connect = (options: RequestOptions) => ReturnType<typeof httpRequest>;
 
 async function connectionTo(place: KeyholderPlace): Promise<Connect> {
   if ("socket" in place) return (options) => httpRequest({ ...options, socketPath: place.socket });
-  const [cert, key, ca] = await Promise.all([place.certificate, place.key, place.ca].map(readPem));
+  // One after the other: the same file is named whenever several are missing.
+  const [cert, key, ca] = [await readPem(place.certificate), await readPem(place.key), await readPem(place.ca)];
   const { hostname, port } = new URL(`https://${place.address}`);
   return (options) => httpsRequest({ ...options, host: hostname.replace(/^\[|\]$/g, ""), port, cert, key, ca, minVersion: "TLSv1.3" });
 }
@@ -97,5 +98,5 @@ function unreachable(cause: NodeJS.ErrnoException, where: string): HoldfastError
     cause.code === "EACCES"
       ? "Put this user into the group that `socket.group` of the keyholder's configuration names."
       : "Start it with `holdfast keyholder`; nothing can be restored or verified without it, and what waits goes on when it is back.";
-  return new HoldfastError("UNREACHABLE", `The keyholder at ${where} does not answer: ${why}.`, { cause, hint });
+  return new HoldfastError("KEYHOLDER_UNREACHABLE", `The keyholder at ${where} does not answer: ${why}.`, { cause, hint });
 }

@@ -56,6 +56,7 @@ export const ERRORS = {
   SANDBOX_FAILED: { status: 502, exit: 21, retry: true, hint: "Read the sandbox server's log in the job." },
   TIMEOUT: { status: 504, exit: 22, retry: true, hint: "Try again." },
   AGENT_STOPPED: { status: 503, exit: 75, retry: true, hint: "The job is taken up again as soon as an agent runs." },
+  KEYHOLDER_UNREACHABLE: { status: 503, exit: 75, retry: true, hint: "Start it with `holdfast keyholder`." },
   UNREACHABLE: { status: 503, exit: 75, retry: true, hint: "Start it with `holdfast up`." },
   INTERNAL: { status: 500, exit: 70, retry: false, hint: "This is a fault in Holdfast; the log holds the details." },
 } as const satisfies Record<string, ErrorRow>;

@@ -87,7 +87,7 @@ describe("while the keyholder is away", () => {
   it("a restore fails with a sentence that names it, as doctor does", async () => {
     await keyholder.kill9();
     const job = await restore("second");
-    const sentence = { code: "UNREACHABLE", message: expect.stringContaining(`The keyholder at ${keyholder.socket} does not answer: nobody listens there`) as string, hint: expect.stringContaining("holdfast keyholder") as string };
+    const sentence = { code: "KEYHOLDER_UNREACHABLE", message: expect.stringContaining(`The keyholder at ${keyholder.socket} does not answer: nobody listens there`) as string, hint: expect.stringContaining("holdfast keyholder") as string };
     await expect(done(job)).rejects.toMatchObject(sentence);
     const { status, stdout } = await holdfast("key", "check");
     expect([status, stdout]).toEqual([16, expect.stringContaining(`The keyholder at ${keyholder.socket} does not answer`)]);

@@ -55,7 +55,7 @@ describe("a keyholder that is killed", () => {
       const callers = Array.from({ length: 8 }, () => ask().catch((error: unknown) => error));
       await enough.promise;
       await keyholder.kill9();
-      for (const ended of await Promise.all(callers)) expect(ended).toMatchObject({ code: "UNREACHABLE" });
+      for (const ended of await Promise.all(callers)) expect(ended).toMatchObject({ code: "KEYHOLDER_UNREACHABLE" });
       const released = new Set((await keyholder.entries()).filter(({ event }) => event === "released").map(({ grantId }) => grantId));
       expect(received.filter((grantId) => !released.has(grantId))).toEqual([]);
     }
@@ -70,7 +70,7 @@ describe("a keyholder that is killed", () => {
     await running.kill9();
     const patient = remoteKeyholder({ socket: running.socket }, { tries: 10_000, firstPauseMs: 20, maxPauseMs: 20 });
     const answer = patient.open([asked]);
-    await expect(remoteKeyholder({ socket: running.socket }, { tries: 2, firstPauseMs: 1, maxPauseMs: 1 }).held()).rejects.toMatchObject({ code: "UNREACHABLE" });
+    await expect(remoteKeyholder({ socket: running.socket }, { tries: 2, firstPauseMs: 1, maxPauseMs: 1 }).held()).rejects.toMatchObject({ code: "KEYHOLDER_UNREACHABLE" });
     running = await startKeyholderProcess(place);
     expect(await answer).toEqual([Buffer.from(asked.fileKey)]);
     expect(await client.held()).toMatchObject({ recipients: [pair.recipient] });
@@ -144,8 +144,8 @@ describeUnless(hasOpenssl ? undefined : "openssl is not on PATH", "over mutual T
     const asked = await granted();
     expect(await as("server").open([asked])).toEqual([Buffer.from(asked.fileKey)]);
     expect((await running.entries()).at(-1)).toMatchObject({ event: "released", from: expect.stringMatching(/^server [0-9A-F:]{95}$/) as string });
-    await expect(as("thief").open([asked])).rejects.toMatchObject({ code: "UNREACHABLE" });
-    await expect(as("server", "stranger-ca.pem").open([asked])).rejects.toMatchObject({ code: "UNREACHABLE", message: expect.stringContaining(address) as string });
+    await expect(as("thief").open([asked])).rejects.toMatchObject({ code: "KEYHOLDER_UNREACHABLE" });
+    await expect(as("server", "stranger-ca.pem").open([asked])).rejects.toMatchObject({ code: "KEYHOLDER_UNREACHABLE", message: expect.stringContaining(address) as string });
     await expect(as("nobody").open([asked])).rejects.toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining("nobody.pem") as string });
     expect((await running.entries()).filter(({ event }) => event === "released")).toHaveLength(1);
   });
