@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { Closers } from "./closers.ts";
 import type { Config } from "./config.ts";
 import { HoldfastError } from "./lib/errors.ts";
+import { readNamedFile } from "./lib/named-file.ts";
 import type { ObjectGate } from "./storage/gate.ts";
 import type { DoorOptions } from "./storage/grant-door.ts";
 import { openGate } from "./storage/open-gate.ts";
@@ -19,9 +19,7 @@ export async function agentGate({ agent: { gateway } }: Config, here: DoorOption
 }
 
 async function readCa(path: string): Promise<string> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new HoldfastError("CONFIG_INVALID", `agent.gateway.caFile: ${path} cannot be read: ${(cause as Error).message}.`, { cause, hint: "Name a file that the user Holdfast runs as may read." });
-  });
+  const text = await readNamedFile("agent.gateway.caFile", path);
   if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
   throw new HoldfastError("CONFIG_INVALID", `agent.gateway.caFile: ${path} holds no certificate.`, { hint: "Give certificates as PEM." });
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
-import { link, rename, unlink, writeFile } from "node:fs/promises";
+import { link, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { HoldfastError } from "./lib/errors.ts";
 import { syncFolder } from "./lib/folders.ts";
+import { replaceFile } from "./lib/replace-file.ts";
 import { idSchema, nameSchema } from "./model/scalars.ts";
 
 /** Who an agent is, and which server it believes. Whoever reads it is the agent: only its owner may. */
@@ -41,31 +42,28 @@ export function readIdentity(stateDir: string): AgentIdentity {
 /** Keeps a new identity; REFUSED when there is one. */
 export async function keepIdentity(stateDir: string, identity: AgentIdentity): Promise<void> {
   const path = identityPath(stateDir);
-  await written(path, identity, async (temporary) => {
-    try {
-      await link(temporary, path);
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === "EEXIST") throw alreadyJoined(stateDir);
-      throw cause;
-    } finally {
-      await unlink(temporary);
-    }
-  });
+  const temporary = `${path}.new-${String(process.pid)}`;
+  await writeFile(temporary, textOf(identity), { mode: 0o600, flush: true });
+  try {
+    await link(temporary, path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST") throw alreadyJoined(stateDir);
+    throw cause;
+  } finally {
+    await unlink(temporary);
+  }
+  await syncFolder(dirname(path));
 }
 
 /** Puts a rotated token in the place of the old one: one of the two is there at every instant. */
 export async function replaceIdentity(stateDir: string, identity: AgentIdentity): Promise<void> {
-  const path = identityPath(stateDir);
-  await written(path, identity, (temporary) => rename(temporary, path));
+  await replaceFile(identityPath(stateDir), textOf(identity));
 }
 
 export function alreadyJoined(stateDir: string): HoldfastError {
   return new HoldfastError("REFUSED", `The agent of ${stateDir} has joined a server already.`, { hint: "Give another agent a state directory of its own. To join anew, revoke the old identity on the server and remove keys/agent.json." });
 }
 
-async function written(path: string, identity: AgentIdentity, place: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = `${path}.new-${String(process.pid)}`;
-  await writeFile(temporary, `${JSON.stringify(identity, null, 2)}\n`, { mode: 0o600, flush: true });
-  await place(temporary);
-  await syncFolder(dirname(path));
+function textOf(identity: AgentIdentity): string {
+  return `${JSON.stringify(identity, null, 2)}\n`;
 }

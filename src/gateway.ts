@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
@@ -8,11 +8,12 @@ import type { Clock } from "./lib/clock.ts";
 import { delay } from "./lib/clock.ts";
 import { HoldfastError } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
+import { isLoopback } from "./lib/loopback.ts";
+import { readNamedFile } from "./lib/named-file.ts";
 import { buildGateway, type TlsFiles } from "./server/gateway/gateway-app.ts";
 import { openMemory } from "./server/gateway/memory.ts";
 import { serveRepositories } from "./server/gateway/served-repositories.ts";
 import { openStorages } from "./storages.ts";
-import { isLoopback } from "./lib/loopback.ts";
 
 /** What runs when the gateway is to stop may end by itself for so long. */
 const STOP_GRACE_MS = 10_000;
@@ -78,7 +79,7 @@ async function closeInTime(app: ReturnType<typeof buildGateway>, closing: AbortC
 async function readTls({ tls }: GatewayConfig): Promise<TlsFiles | undefined> {
   if (tls === undefined) return undefined;
   await requirePrivate(tls.keyFile);
-  const [certificate, key] = await Promise.all([readPem("tls.certificateFile", tls.certificateFile), readPem("tls.keyFile", tls.keyFile)]);
+  const [certificate, key] = await Promise.all([readNamedFile("tls.certificateFile", tls.certificateFile), readNamedFile("tls.keyFile", tls.keyFile)]);
   try {
     createSecureContext({ cert: certificate, key });
   } catch (cause) {
@@ -92,12 +93,4 @@ async function requirePrivate(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (found === null || (found.mode & 0o007) === 0) return;
   throw new HoldfastError("CONFIG_INVALID", `tls.keyFile: ${path} can be read or written by everybody on this machine.`, { hint: `chmod o= ${path}` });
-}
-
-async function readPem(field: string, path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new HoldfastError("CONFIG_INVALID", `${field}: ${path} cannot be read: ${(cause as Error).message}.`, { cause, hint: "Name a file that the user the gateway runs as may read." });
-  }
 }

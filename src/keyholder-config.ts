@@ -1,16 +1,15 @@
 import { z } from "zod";
 import { asGroup, type Fault, LOG_LEVELS, type Raw, readConfigForm } from "./config-form.ts";
+import { parseAddress } from "./lib/address.ts";
 
 /** A raw Ed25519 public key in base64url: 32 bytes. */
 const SIGNING_KEY = /^[A-Za-z0-9_-]{43}$/;
-/** `127.0.0.1:8444`, `keys.example.net:8444`, `[::1]:8444`. */
-export const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
 const DEFAULT_STATE_DIR = "./keyholder-state";
 
 const perMinute = z.number().int().min(1).max(10_000_000);
 const file = z.string().min(1).meta({ path: true });
 
-export const addressSchema = z.string().regex(ADDRESS, "is not an address; write host and port, for example 127.0.0.1:8444");
+export const addressSchema = z.string().refine((text) => parseAddress(text) !== null, "is not an address; write host and port, for example 127.0.0.1:8444");
 
 const schema = z.strictObject({
   stateDir: z.string().min(1).default(DEFAULT_STATE_DIR).describe("The log of releases, the mark of the clock and the process's own log. Relative paths count from this file."),

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openable } from "../test/fixtures/grants.ts";
-import { keyholderPaths, prepareKeyholderDir, startKeyholder } from "./keyholder.ts";
+import { keyholderPaths, startKeyholder } from "./keyholder.ts";
+import { makeDir } from "./state-dir.ts";
 import type { KeyholderConfig } from "./keyholder-config.ts";
 import { generateKeyPair, type KeyPair, writeIdentityFile } from "./keys/identities.ts";
 import { OPEN_PATH } from "./keys/keyholder-calls.ts";
@@ -33,7 +34,7 @@ beforeEach(async () => {
   pair = await generateKeyPair();
   await writeIdentityFile(join(folder, "daily.key"), pair, systemClock);
   const stateDir = join(folder, "state");
-  await prepareKeyholderDir(stateDir);
+  await makeDir(stateDir, 0o700);
   config = { stateDir, logLevel: "info", identities: [join(folder, "daily.key")], signingKey: signer.publicKey, socket: { path: join(folder, "k.sock") }, limits: { keysPerMinute: 1_000, attemptKeysPerMinute: 500 } };
   time = { wallMs: T0, monotonicMs: 0 };
   clock = { nowMs: () => time.wallMs, monotonicMs: () => time.monotonicMs };
@@ -196,7 +197,7 @@ describe("a keyholder does not start", () => {
   test("beside another one", async () => {
     await start();
     await refused("ALREADY_RUNNING", "Another keyholder works on");
-    await prepareKeyholderDir(join(folder, "other"));
+    await makeDir(join(folder, "other"), 0o700);
     await expect(start({ stateDir: join(folder, "other") })).rejects.toMatchObject({ code: "ALREADY_RUNNING", message: expect.stringContaining("k.sock") as string });
     await client.open([await granted()]);
   });

@@ -1,21 +1,24 @@
-import { chmod, readFile, unlink } from "node:fs/promises";
+import { unlink } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { Closers } from "./closers.ts";
 import type { KeyholderConfig } from "./keyholder-config.ts";
-import { forwardClock, markUntil, readMark, writeMark } from "./keys/clock-mark.ts";
+import { markUntil, readMark, writeMark } from "./keys/clock-mark.ts";
 import { type FileKeyholderOptions, heldRecipients, openKeyholder } from "./keys/file-keyholder.ts";
-import { Allowance, KeyPace } from "./keys/key-pace.ts";
+import { KeyPace } from "./keys/key-pace.ts";
 import { listenPrivately } from "./keys/private-socket.ts";
 import type { Release } from "./keys/release.ts";
 import { openReleaseLog, type ReleaseLog } from "./keys/release-log.ts";
 import { keyholderHandler } from "./keys/serve-keyholder.ts";
+import { parseAddress } from "./lib/address.ts";
+import { Allowance } from "./lib/allowance.ts";
 import { type Clock, isoTime } from "./lib/clock.ts";
 import { HoldfastError } from "./lib/errors.ts";
-import { makeFolders } from "./lib/folders.ts";
+import { forwardClock } from "./lib/forward-clock.ts";
 import type { Log } from "./lib/log.ts";
+import { readNamedFile } from "./lib/named-file.ts";
+import { takeProcessLock } from "./lib/process-lock.ts";
 import { keyFingerprint } from "./lib/signing.ts";
 import { grantVerifier } from "./model/grant-check.ts";
 import { answers } from "./server/serve-socket.ts";
@@ -40,16 +43,6 @@ const BEHIND_MS = 60_000;
 const REFUSALS_PER_MINUTE = 600;
 const CLOSE_LIMIT_MS = 5_000;
 
-/** Makes the state directory, for its owner alone. */
-export async function prepareKeyholderDir(stateDir: string): Promise<void> {
-  try {
-    await makeFolders(stateDir, 0o700);
-    await chmod(stateDir, 0o700);
-  } catch (cause) {
-    throw new HoldfastError("CONFIG_INVALID", `stateDir: the state directory ${stateDir} cannot be made: ${(cause as Error).message}.`, { cause, hint: "Give `stateDir` a place that this user may write to." });
-  }
-}
-
 /**
  * The keyholder as a process of its own: the only one with identities. Everything is checked before the first caller is
  * heard: identities, the log of releases from its first entry on, certificates.
@@ -70,16 +63,13 @@ export async function startKeyholder(options: KeyholderOptions): Promise<{ stop(
   }
 }
 
-/** An exclusive transaction for the life of the process: the kernel gives the lock back however the process ends. */
 function takeLock(path: string, stateDir: string): () => Promise<void> {
-  const lock = new DatabaseSync(path, { timeout: 0 });
   try {
-    lock.exec("BEGIN EXCLUSIVE");
+    const lock = takeProcessLock(path);
+    return async () => lock.close();
   } catch (cause) {
-    lock.close();
     throw new HoldfastError("ALREADY_RUNNING", `Another keyholder works on ${stateDir}.`, { cause, hint: "Stop it first, or give this one another `stateDir`." });
   }
-  return async () => lock.close();
 }
 
 /** Opens the log of releases and a clock that goes on where it was, and keeps both known. */
@@ -143,7 +133,7 @@ async function listen({ config, log }: KeyholderOptions, { clock, releases, clos
 }
 
 function recorder(releases: ReleaseLog, clock: Clock, log: Log): (release: Release, from: string) => Promise<void> {
-  const refusals = new Allowance(REFUSALS_PER_MINUTE, clock);
+  const refusals = new Allowance({ perS: REFUSALS_PER_MINUTE / 60, burst: REFUSALS_PER_MINUTE }, clock);
   let uncounted = 0;
   return async (release, from) => {
     const words = { ...release, key: release.key.slice(0, 1_024), from };
@@ -173,11 +163,7 @@ function limited(server: Server): Server {
 }
 
 async function tlsServer({ certificate, key, clientCa }: NonNullable<KeyholderConfig["tls"]>, handler: Parameters<typeof createServer>[1]): Promise<Server> {
-  const read = (field: string, path: string): Promise<string> =>
-    readFile(path, "utf8").catch((cause: unknown) => {
-      throw new HoldfastError("CONFIG_INVALID", `tls.${field}: ${path} cannot be read: ${(cause as Error).message}.`, { cause });
-    });
-  const [cert, keyPem, ca] = await Promise.all([read("certificate", certificate), read("key", key), read("clientCa", clientCa)]);
+  const [cert, keyPem, ca] = [await readNamedFile("tls.certificate", certificate), await readNamedFile("tls.key", key), await readNamedFile("tls.clientCa", clientCa)];
   try {
     return createTlsServer({ cert, key: keyPem, ca, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" }, handler);
   } catch (cause) {
@@ -186,12 +172,11 @@ async function tlsServer({ certificate, key, clientCa }: NonNullable<KeyholderCo
 }
 
 function listenOn(server: Server, address: string): Promise<void> {
-  const { hostname, port } = new URL(`https://${address}`);
   return new Promise((listening, failed) => {
     server.once("error", (cause) => {
       failed(new HoldfastError("CONFIG_INVALID", `tls.address: nothing can listen on ${address}: ${cause.message}.`, { cause }));
     });
-    server.listen({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port === "" ? 443 : port) }, listening);
+    server.listen(parseAddress(address) ?? {}, listening);
   });
 }
 

@@ -12,7 +12,7 @@ import { diagnoseHere } from "./doctor.ts";
 import { gatewayLogPath, startGateway } from "./gateway.ts";
 import { parseGatewayConfig } from "./gateway-config.ts";
 import { keyFromPaper } from "./from-paper.ts";
-import { keyholderPaths, prepareKeyholderDir, startKeyholder } from "./keyholder.ts";
+import { keyholderPaths, startKeyholder } from "./keyholder.ts";
 import { parseKeyholderConfig } from "./keyholder-config.ts";
 import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
 import { checkReleaseLog } from "./keys/release-log.ts";
@@ -120,7 +120,7 @@ async function runAgentHere({ config: configPath, signal }: { config: string; si
 /** Runs until the signal, then lets answers under way end. */
 async function runKeyholder({ config: configPath, signal }: { config: string; signal: AbortSignal }, { stderr, openLog }: LocalHost): Promise<void> {
   const config = parseKeyholderConfig(await readTextFile(configPath), configPath);
-  await prepareKeyholderDir(config.stateDir);
+  await makeDir(config.stateDir, 0o700);
   const log = openLog({ level: config.logLevel, destination: keyholderPaths(config.stateDir).log, readable: stderr });
   const keyholder = await startKeyholder({ config, log, clock: systemClock });
   try {

@@ -1,13 +1,14 @@
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { ControlPorts } from "./control/ports.ts";
+import { parseAddress } from "./lib/address.ts";
 import { HoldfastError } from "./lib/errors.ts";
+import { readNamedFile } from "./lib/named-file.ts";
 import { certificateFingerprint, makeCertificate } from "./lib/self-made-certificate.ts";
 import { type ListenConfig, listensOpenly } from "./listen-config.ts";
 import { buildApp } from "./server/app.ts";
 import type { ServerContext } from "./server/context.ts";
 import type { Implementation } from "./server/implement.ts";
-import { parseAddress, serveAddress } from "./server/serve-address.ts";
+import { serveAddress } from "./server/serve-address.ts";
 import { tokenDoor } from "./server/token-door.ts";
 import { readOrCreate } from "./state-dir.ts";
 
@@ -47,8 +48,8 @@ export async function listenFingerprint(listen: ListenConfig, selfMadePath: stri
 async function tlsOf(listen: ListenConfig, selfMadePath: string, { clock }: Pick<ControlPorts, "clock">): Promise<{ certificate: string; key: string; fingerprint: string } | null> {
   if (listen.withoutTls !== "never") return null;
   if (listen.tls !== undefined) {
-    const certificate = await readPem(listen.tls.certificate, "certificate");
-    const key = await readPem(listen.tls.key, "key");
+    const certificate = await readNamedFile("listen.tls.certificate", listen.tls.certificate);
+    const key = await readNamedFile("listen.tls.key", listen.tls.key);
     return { certificate, key, fingerprint: fingerprintOf(certificate, listen.tls.certificate) };
   }
   const host = parseAddress(listen.address)?.host ?? "";
@@ -56,14 +57,6 @@ async function tlsOf(listen: ListenConfig, selfMadePath: string, { clock }: Pick
   const names = [...new Set([...listen.names, hostname(), ...special, "localhost", "127.0.0.1", "::1"])];
   const pem = await readOrCreate(selfMadePath, () => Promise.resolve(makeCertificate({ names, nowMs: clock.nowMs(), validMs: SELF_MADE_VALID_MS })));
   return { certificate: pem, key: pem, fingerprint: fingerprintOf(pem, selfMadePath) };
-}
-
-async function readPem(path: string, field: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new HoldfastError("CONFIG_INVALID", `listen.tls.${field}: ${path} cannot be read: ${(cause as Error).message}.`, { cause });
-  }
 }
 
 function fingerprintOf(pem: string, path: string): string {

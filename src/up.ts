@@ -4,15 +4,14 @@ import { agentGate } from "./agent-gate.ts";
 import { runAgent } from "./agent/index.ts";
 import { buffersOf } from "./agent-process.ts";
 import { agentNames } from "./catalog/agents.ts";
-import { attemptsInState } from "./catalog/attempts.ts";
 import { inTransaction, openCatalog } from "./catalog/open-catalog.ts";
 import { type Client, createClient, inMemoryTransport } from "./client/index.ts";
 import { Closers } from "./closers.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { applyConfig } from "./control/apply-config.ts";
 import type { Dispatcher } from "./control/dispatch.ts";
-import { failAttempt } from "./control/end-attempt.ts";
 import { frozenNow } from "./control/frozen.ts";
+import { giveUpAttempts } from "./control/give-up-attempts.ts";
 import { createGrants } from "./control/grants.ts";
 import { createLeases } from "./control/leases.ts";
 import { keepServerState } from "./control/keep-state.ts";
@@ -25,7 +24,7 @@ import { runJob } from "./jobs/run-job.ts";
 import { keyholderIn } from "./keyholder-in.ts";
 import { sealText } from "./keys/sealed-text.ts";
 import { type Clock, isoTime } from "./lib/clock.ts";
-import { HoldfastError, toErrorRecord } from "./lib/errors.ts";
+import { HoldfastError } from "./lib/errors.ts";
 import { idFactory } from "./lib/ids.ts";
 import type { Log } from "./lib/log.ts";
 import { api } from "./model/api/index.ts";
@@ -181,13 +180,9 @@ async function giveUpOwnAttempts({ dispatcher: { ports, leases }, agentName }: C
   const { db } = ports.catalog;
   // Should an agent of another machine have taken the name, its work lives.
   if ((await agentNames(db)).has(agentName)) return;
-  const settings = DEFAULT_SETTINGS;
-  for (const attempt of await attemptsInState(db, "running")) {
-    if (attempt.agent !== agentName) continue;
-    const error = toErrorRecord(new HoldfastError("LEASE_LOST", `The process that ran attempt ${attempt.id} died.`, { hint: "Nothing half-done counts as a backup; the job is tried again." }));
-    await inTransaction(db, (tx) => failAttempt(ports, tx, attempt, { to: "lost", error, settings }));
-    leases.end(attempt.id);
-  }
+  const why = (attemptId: string): string => `The process that ran attempt ${attemptId} died.`;
+  const ended = await inTransaction(db, (tx) => giveUpAttempts({ ports, settings: DEFAULT_SETTINGS }, { db: tx, agent: agentName }, why));
+  for (const attemptId of ended) leases.end(attemptId);
 }
 
 async function serve(options: UpOptions, { state, core, closers }: { state: StateDir; core: Core; closers: Closers }): Promise<Client> {

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { takeProcessLock } from "../lib/process-lock.ts";
 import type { RunResult, SqlValue, ThreadFault, ThreadReply, ThreadRequest, ThreadStart } from "./sqlite-messages.ts";
 
 /**
@@ -17,21 +18,6 @@ interface Opened {
 function faultOf(error: unknown, locked = false): ThreadFault {
   const code: unknown = error instanceof Error && "errcode" in error ? error.errcode : null;
   return { message: error instanceof Error ? error.message : String(error), errcode: typeof code === "number" ? code : null, locked };
-}
-
-/**
- * Holds an exclusive transaction on a second, empty file for the life of the process: the kernel gives the lock back
- * however the process ends, so there is no stale pid file to judge.
- */
-function takeLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(path, { timeout: 0 });
-  try {
-    lock.exec("BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    throw error;
-  }
 }
 
 function openFile({ path, busyTimeoutMs }: ThreadStart): DatabaseSync {
@@ -106,7 +92,7 @@ function serve(port: MessagePort, { database, lock }: Opened): void {
 function start(port: MessagePort, options: ThreadStart): void {
   let lock: DatabaseSync | undefined;
   try {
-    lock = takeLock(options.lockPath);
+    lock = takeProcessLock(options.lockPath);
     const database = openFile(options);
     serve(port, { database, lock });
     port.postMessage({ id: 0, ok: true, result: { rows: [], changes: 0n } } satisfies ThreadReply);

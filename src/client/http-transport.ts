@@ -1,8 +1,8 @@
 import { request as httpRequest } from "node:http";
 import { HoldfastError } from "../lib/errors.ts";
+import { exchange } from "../lib/exchange.ts";
 import { readAnswer } from "./answer.ts";
 import type { Transport } from "./client.ts";
-import { exchange } from "./exchange.ts";
 
 /** Errors of the socket that mean: nobody listens there. */
 const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);

@@ -2,11 +2,12 @@ import { Agent as HttpAgent, type AgentOptions, request as httpRequest } from "n
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Duplex } from "node:stream";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { isCertificateFault } from "../lib/certificate-fault.ts";
 import { HoldfastError } from "../lib/errors.ts";
+import { exchange } from "../lib/exchange.ts";
 import { plainFingerprint } from "../lib/self-made-certificate.ts";
 import { readAnswer } from "./answer.ts";
 import type { Transport } from "./client.ts";
-import { exchange } from "./exchange.ts";
 
 export interface RemoteServer {
   /** `https://host:port`; `http://` only where the server was told to do without TLS. */
@@ -90,13 +91,10 @@ function untrusted(why: string, cause?: unknown): HoldfastError {
   return new HoldfastError("SERVER_UNTRUSTED", `The server is not the one that is meant: ${why}. Nothing was sent to it.`, cause === undefined ? {} : { cause });
 }
 
-/** What Node says of a certificate that nobody vouches for. */
-const CERTIFICATE_FAULTS = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|ALTNAME|HOSTNAME_MISMATCH/;
-
 function asUnreachable(error: unknown, { host }: URL): unknown {
   if (error instanceof HoldfastError) return error;
   const { code = "", message } = error as NodeJS.ErrnoException;
-  if (CERTIFICATE_FAULTS.test(code)) return untrusted(`its certificate is not accepted (${message})`, error);
+  if (isCertificateFault(code)) return untrusted(`its certificate is not accepted (${message})`, error);
   const why = code === "ECONNREFUSED" ? "nobody listens there" : message;
   return new HoldfastError("UNREACHABLE", `The server ${host} cannot be reached: ${why}.`, { cause: error, hint: "Look whether the server runs and listens on that address, and whether the network lets you through." });
 }

@@ -1,14 +1,13 @@
 import {
   agentOf, type AgentRow, findAgentRow, getAgentRow, getInvitation, insertAgent, insertInvitation, nameTaken, updateAgent, useInvitation,
 } from "../catalog/agents.ts"; // prettier-ignore
-import { attemptsInState } from "../catalog/attempts.ts";
 import { inTransaction } from "../catalog/open-catalog.ts";
 import { isoTime } from "../lib/clock.ts";
-import { HoldfastError, toErrorRecord } from "../lib/errors.ts";
+import { HoldfastError } from "../lib/errors.ts";
 import { isSameHash, makeToken, readToken, type TokenText } from "../lib/token-text.ts";
 import type { Agent } from "../model/agent.ts";
 import type { Dispatcher } from "./dispatch.ts";
-import { failAttempt } from "./end-attempt.ts";
+import { giveUpAttempts } from "./give-up-attempts.ts";
 import { clear, raise } from "./findings.ts";
 import type { ControlPorts } from "./ports.ts";
 
@@ -96,7 +95,7 @@ export async function revokeAgent({ ports, leases, settings }: Dispatcher, nameO
   const { id, name } = await findAgentRow(db, nameOrId);
   const endedAttempts = await inTransaction(db, async (tx) => {
     if (!(await updateAgent(tx, id, { revokedAt: isoTime(ports.clock.nowMs()), openName: null, nextSecretHash: null }))) return [];
-    return giveUpAttempts({ ports, settings }, { db: tx, agent: name }, `The agent ${name} was revoked`);
+    return giveUpAttempts({ ports, settings }, { db: tx, agent: name }, (attemptId) => `The agent ${name} was revoked while it worked on attempt ${attemptId}.`);
   });
   for (const attemptId of endedAttempts) leases.end(attemptId);
   await clear(ports, db, { kind: REPLACED, subject: `agent:${id}` });
@@ -114,7 +113,7 @@ export async function beginSession({ ports, leases, settings }: Dispatcher, agen
   const { name } = await findAgentRow(db, agentId);
   const ended = await inTransaction(db, async (tx) => {
     await updateAgent(tx, agentId, { session });
-    return giveUpAttempts({ ports, settings }, { db: tx, agent: name }, `The agent ${name} was started anew`);
+    return giveUpAttempts({ ports, settings }, { db: tx, agent: name }, (attemptId) => `The agent ${name} was started anew while it worked on attempt ${attemptId}.`);
   });
   for (const attemptId of ended) leases.end(attemptId);
   await clear(ports, db, { kind: REPLACED, subject: `agent:${agentId}` });
@@ -132,16 +131,4 @@ export async function requireSession(ports: Ports, agentId: string, session: str
   const message = `Two processes work with the identity of the agent ${row.name}: one of another session called after a newer one had begun.`;
   await raise(ports, db, { kind: REPLACED, subject: `agent:${agentId}`, severity: "critical", message, remedy: `See that its state directory was not copied. If you do not know the other one: \`holdfast agent revoke ${row.name}\`, then let it join again.` });
   throw new HoldfastError("AGENT_REPLACED", `Another process has begun to work as agent ${row.name} since; this one must end.`);
-}
-
-/** Attempts that run under an agent's name are lost; a commit that has begun is the server's own work and goes on. */
-async function giveUpAttempts({ ports, settings }: Pick<Dispatcher, "ports" | "settings">, { db, agent }: { db: ControlPorts["catalog"]["db"]; agent: string }, why: string): Promise<string[]> {
-  const ended: string[] = [];
-  for (const attempt of await attemptsInState(db, "running")) {
-    if (attempt.agent !== agent) continue;
-    const error = toErrorRecord(new HoldfastError("LEASE_LOST", `${why} while it worked on attempt ${attempt.id}.`, { hint: "Nothing half-done counts as a backup; the job is tried again." }));
-    await failAttempt(ports, db, attempt, { to: "lost", error, settings });
-    ended.push(attempt.id);
-  }
-  return ended;
 }

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { forwardClock, readMark, writeMark } from "./clock-mark.ts";
+import { forwardClock } from "../lib/forward-clock.ts";
+import { readMark, writeMark } from "./clock-mark.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -1,9 +1,8 @@
-import { open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { type Clock, isoTime } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import { syncFolder } from "../lib/folders.ts";
+import { replaceFile } from "../lib/replace-file.ts";
 import { isoTimeSchema, sha256Schema } from "../model/scalars.ts";
 
 const markSchema = z.strictObject({
@@ -31,30 +30,7 @@ export async function readMark(path: string): Promise<Mark | null> {
 
 /** Replaces the mark; it survives a power cut once this resolves. */
 export async function writeMark(path: string, mark: Mark): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, "w", 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify(mark)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  await syncFolder(dirname(path));
-}
-
-/** Wall time that never goes back: not while this lives, and not behind `floorMs`, which is what was reached before. */
-export function forwardClock(clock: Clock, floorMs: number): Clock {
-  const startMs = Math.max(floorMs, clock.nowMs());
-  const startMonotonicMs = clock.monotonicMs();
-  let latestMs = startMs;
-  return {
-    monotonicMs: () => clock.monotonicMs(),
-    nowMs: () => {
-      latestMs = Math.max(latestMs, clock.nowMs(), startMs + clock.monotonicMs() - startMonotonicMs);
-      return latestMs;
-    },
-  };
+  await replaceFile(path, `${JSON.stringify(mark)}\n`);
 }
 
 /** As a mark has it: the end of a span that begins now. */

@@ -1,36 +1,6 @@
+import { Allowance } from "../lib/allowance.ts";
 import type { Clock } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
-
-/** So many per minute on the long run; after a pause a minute's worth at once. */
-export class Allowance {
-  readonly #perMinute: number;
-  readonly #clock: Pick<Clock, "monotonicMs">;
-  #left: number;
-  #atMs: number;
-
-  constructor(perMinute: number, clock: Pick<Clock, "monotonicMs">) {
-    this.#perMinute = perMinute;
-    this.#clock = clock;
-    this.#left = perMinute;
-    this.#atMs = clock.monotonicMs();
-  }
-
-  /** Milliseconds until there is one to take; 0 when there is. */
-  waitMs(): number {
-    const nowMs = this.#clock.monotonicMs();
-    this.#left = Math.min(this.#perMinute, this.#left + ((nowMs - this.#atMs) * this.#perMinute) / 60_000);
-    this.#atMs = nowMs;
-    return this.#left >= 1 ? 0 : Math.ceil(((1 - this.#left) * 60_000) / this.#perMinute);
-  }
-
-  take(): void {
-    this.#left -= 1;
-  }
-
-  get isFull(): boolean {
-    return this.waitMs() === 0 && this.#left >= this.#perMinute;
-  }
-}
 
 export interface KeyLimits {
   readonly keysPerMinute: number;
@@ -50,12 +20,12 @@ export class KeyPace {
   constructor(limits: KeyLimits, clock: Pick<Clock, "monotonicMs">) {
     this.#limits = limits;
     this.#clock = clock;
-    this.#inAll = new Allowance(limits.keysPerMinute, clock);
+    this.#inAll = perMinute(limits.keysPerMinute, clock);
   }
 
   /** Counts one key of an attempt whose grant was checked; TOO_MANY_REQUESTS says when to come again. */
   admit(attemptId: string): void {
-    const own = this.#attempts.get(attemptId) ?? new Allowance(this.#limits.attemptKeysPerMinute, this.#clock);
+    const own = this.#attempts.get(attemptId) ?? perMinute(this.#limits.attemptKeysPerMinute, this.#clock);
     this.#attempts.set(attemptId, own);
     if (this.#attempts.size > REMEMBERED_ATTEMPTS) this.#forget();
     const { keysPerMinute, attemptKeysPerMinute } = this.#limits;
@@ -68,6 +38,11 @@ export class KeyPace {
   #forget(): void {
     for (const [attemptId, allowance] of this.#attempts) if (allowance.isFull) this.#attempts.delete(attemptId);
   }
+}
+
+/** After a rest a minute's worth may go out at once. */
+function perMinute(count: number, clock: Pick<Clock, "monotonicMs">): Allowance {
+  return new Allowance({ perS: count / 60, burst: count }, clock);
 }
 
 function refuse(waitMs: number, message: string): void {

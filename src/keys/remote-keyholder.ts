@@ -1,7 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { request as httpRequest, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { parseAddress } from "../lib/address.ts";
 import { fromErrorRecord, HoldfastError } from "../lib/errors.ts";
+import { exchange } from "../lib/exchange.ts";
+import { readNamedFile } from "../lib/named-file.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { agentRoutes } from "../model/api/agent.ts";
 import { HELD_PATH, type Held, heldSchema, OPEN_PATH } from "./keyholder-calls.ts";
@@ -47,35 +49,15 @@ type Connect = (options: RequestOptions) => ReturnType<typeof httpRequest>;
 
 async function connectionTo(place: KeyholderPlace): Promise<Connect> {
   if ("socket" in place) return (options) => httpRequest({ ...options, socketPath: place.socket });
-  // One after the other: the same file is named whenever several are missing.
-  const [cert, key, ca] = [await readPem(place.certificate), await readPem(place.key), await readPem(place.ca)];
-  const { hostname, port } = new URL(`https://${place.address}`);
-  return (options) => httpsRequest({ ...options, host: hostname.replace(/^\[|\]$/g, ""), port, cert, key, ca, minVersion: "TLSv1.3" });
-}
-
-async function readPem(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((cause: unknown) => {
-    throw new HoldfastError("CONFIG_INVALID", `${path}, which \`keyholder\` names, cannot be read: ${(cause as Error).message}.`, { cause });
-  });
+  // One after the other: when several are missing, each call names the same one.
+  const [cert, key, ca] = [await readNamedFile("keyholder.certificate", place.certificate), await readNamedFile("keyholder.key", place.key), await readNamedFile("keyholder.ca", place.ca)];
+  return (options) => httpsRequest({ ...options, ...parseAddress(place.address), cert, key, ca, minVersion: "TLSv1.3" });
 }
 
 async function ask(connect: Connect, { method, path, body, where }: { method: string; path: string; body: string; where: string }): Promise<unknown> {
   try {
-    const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-      const call = connect({ method, path, agent: false, headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) }, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
-      call.once("error", reject);
-      call.once("response", (response) => {
-        let answer = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => {
-          answer += chunk;
-          if (answer.length > ANSWER_LIMIT_BYTES) call.destroy(new Error("its answer does not end"));
-        });
-        response.once("error", reject);
-        response.once("end", () => resolve({ status: response.statusCode ?? 0, text: answer }));
-      });
-      call.end(body);
-    });
+    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const { status, text } = await exchange(connect({ method, path, agent: false, headers, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) }), body, ANSWER_LIMIT_BYTES);
     return documentOf(status, text);
   } catch (error) {
     if (error instanceof HoldfastError) throw error;

@@ -12,3 +12,15 @@ export function onGivenUp<Stream extends Readable>(stream: Stream, end: () => vo
   };
   return stream;
 }
+
+/** Ends the stream with the signal's own reason, so that a cancel is not taken for a fault of what is read. */
+export function endsWith<Stream extends Readable>(stream: Stream, signal: AbortSignal | undefined): Stream {
+  if (signal === undefined) return stream;
+  const onAbort = (): void => {
+    stream.destroy(signal.reason as Error);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  stream.once("close", () => signal.removeEventListener("abort", onAbort));
+  if (signal.aborted) onAbort();
+  return stream;
+}

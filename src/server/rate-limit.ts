@@ -1,15 +1,5 @@
+import { Allowance, type Rate } from "../lib/allowance.ts";
 import type { Clock } from "../lib/clock.ts";
-
-export interface Rate {
-  readonly perS: number;
-  /** How much may come at once after a rest. */
-  readonly burst: number;
-}
-
-interface Bucket {
-  left: number;
-  atMs: number;
-}
 
 /** Names that are remembered; the one that was quiet longest is forgotten first. */
 const MOST_NAMES = 10_000;
@@ -18,7 +8,7 @@ const MOST_NAMES = 10_000;
 export class RateLimit {
   readonly #rate: Rate;
   readonly #clock: Pick<Clock, "monotonicMs">;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #allowances = new Map<string, Allowance>();
 
   constructor(rate: Rate, clock: Pick<Clock, "monotonicMs">) {
     this.#rate = rate;
@@ -27,15 +17,13 @@ export class RateLimit {
 
   /** False when this name has used up what it may; nothing is taken then. */
   take(name: string): boolean {
-    const nowMs = this.#clock.monotonicMs();
-    const { perS, burst } = this.#rate;
-    const known = this.#buckets.get(name) ?? { left: burst, atMs: nowMs };
-    const left = Math.min(burst, known.left + ((nowMs - known.atMs) * perS) / 1_000);
-    const mayPass = left >= 1;
-    this.#buckets.delete(name);
-    this.#buckets.set(name, { left: mayPass ? left - 1 : left, atMs: nowMs });
-    const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size > MOST_NAMES && oldest !== undefined) this.#buckets.delete(oldest);
+    const allowance = this.#allowances.get(name) ?? new Allowance(this.#rate, this.#clock);
+    this.#allowances.delete(name);
+    this.#allowances.set(name, allowance);
+    const [oldest] = this.#allowances.keys();
+    if (this.#allowances.size > MOST_NAMES && oldest !== undefined) this.#allowances.delete(oldest);
+    const mayPass = allowance.waitMs() === 0;
+    if (mayPass) allowance.take();
     return mayPass;
   }
 }

@@ -9,7 +9,8 @@ import { buildApp } from "./app.ts";
 import type { ServerContext } from "./context.ts";
 import { implement } from "./implement.ts";
 import { isLoopback } from "../lib/loopback.ts";
-import { parseAddress, serveAddress } from "./serve-address.ts";
+import { parseAddress } from "../lib/address.ts";
+import { serveAddress } from "./serve-address.ts";
 
 const echo = route({ name: "echo", method: "POST", path: "/v1/echo/:word", summary: "", role: "viewer", input: z.object({ word: z.string(), more: z.string() }), output: z.object({ word: z.string(), more: z.string() }) });
 const look = route({ name: "look", method: "GET", path: "/v1/look", summary: "", role: "viewer", input: z.object({ word: z.string() }), output: z.object({ word: z.string() }) });

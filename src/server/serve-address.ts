@@ -1,20 +1,6 @@
-import { isIP } from "node:net";
 import type { FastifyInstance } from "fastify";
+import type { Address } from "../lib/address.ts";
 import { HoldfastError } from "../lib/errors.ts";
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** `host:port`, `[address]:port`; null for anything else. */
-export function parseAddress(text: string): Address | null {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  const port = Number(digits);
-  if (host === undefined || port > 65_535 || (bracketed !== undefined && isIP(bracketed) !== 6)) return null;
-  return { host, port };
-}
 
 /** More than this hang in the air at once: then nobody new is let in. */
 const MOST_CONNECTIONS = 2_000;

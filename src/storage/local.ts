@@ -6,6 +6,7 @@ import { z } from "zod";
 import { systemClock } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import { handOverChunks } from "../lib/give-back.ts";
+import { endsWith } from "../lib/given-up.ts";
 import { checkKey, checkRange, UNFINISHED_FOLDER } from "./keys.ts";
 import { deleteObjects } from "./local-delete.ts";
 import { fileSystemError, systemCode } from "./local-errors.ts";
@@ -60,22 +61,11 @@ async function getObject(root: string, key: string, { range, signal }: GetOption
       await file.close();
       return Readable.from([], { objectMode: false });
     }
-    return abortable(handOverChunks(file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES })), signal);
+    return endsWith(handOverChunks(file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES })), signal);
   } catch (error) {
     await file.close();
     throw error;
   }
-}
-
-/** Ends the stream with the signal's own reason, so that a cancel is not taken for a fault of the disk. */
-function abortable(stream: Readable, signal: AbortSignal | undefined): Readable {
-  if (signal === undefined) return stream;
-  const onAbort = (): void => {
-    stream.destroy(signal.reason as Error);
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  stream.once("close", () => signal.removeEventListener("abort", onAbort));
-  return stream;
 }
 
 async function statObject(root: string, key: string): Promise<StoredObject | null> {

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { isCertificateFault } from "../lib/certificate-fault.ts";
 import { fromErrorRecord, HoldfastError } from "../lib/errors.ts";
 import { formatDuration } from "../lib/units.ts";
 import { grantHeader } from "../model/gateway-protocol.ts";
@@ -9,9 +10,6 @@ import { errorRecordSchema } from "../model/scalars.ts";
 /** Uploads do not wait for each other, so those above it may; reads do, so they are not counted. */
 const UPLOADS_AT_ONCE = 64;
 const ANSWER_LIMIT_BYTES = 256 * 1024;
-
-/** A certificate that this side does not believe: trying again does not mend it. */
-const CERTIFICATE_FAULT = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT)/;
 
 export interface RemotePlace {
   /** `gateway https://backup.example:7443`, for messages. */
@@ -112,8 +110,7 @@ export function startCall(place: RemotePlace, { method, path, grant, headers = {
 }
 
 function brokenConnection(place: RemotePlace, { body: { key } }: SignedGrant, cause: Error & { code?: string }): HoldfastError {
-  const { code = "" } = cause;
-  if (CERTIFICATE_FAULT.test(code)) {
+  if (isCertificateFault(cause.code)) {
     return new HoldfastError("STORAGE_REFUSED", `The certificate of the ${place.name} is not believed: ${cause.message}.`, {
       cause,
       hint: "Name the certificate of the authority that signed it in `agent.gateway.caFile`, and the gateway by a name that stands in its certificate.",

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { delay } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import { onGivenUp } from "../lib/given-up.ts";
+import { endsWith, onGivenUp } from "../lib/given-up.ts";
 import { mayRetry, pauseMs } from "../lib/retry.ts";
 import { OBJECT_PATH } from "../model/gateway-protocol.ts";
 import type { SignedGrant } from "../model/grant.ts";
@@ -45,13 +45,7 @@ export async function getRemote(place: RemotePlace, { grant, range, signal }: Re
     // A stream that nobody began to read holds a connection all the same.
     first.call.close();
   });
-  const onAbort = (): void => {
-    stream.destroy(signal.reason as Error);
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  stream.once("close", () => signal.removeEventListener("abort", onAbort));
-  if (signal.aborted) onAbort();
-  return stream;
+  return endsWith(stream, signal);
 }
 
 async function open(place: RemotePlace, { grant, range, signal }: RemoteGet): Promise<Answer> {

@@ -1,13 +1,12 @@
-import { open, readFile, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../../lib/clock.ts";
 import { HoldfastError } from "../../lib/errors.ts";
-import { syncFolder } from "../../lib/folders.ts";
+import { forwardClock } from "../../lib/forward-clock.ts";
 import type { Log } from "../../lib/log.ts";
-import { writeAll } from "../../lib/write-all.ts";
+import { replaceFile } from "../../lib/replace-file.ts";
 import { Quota, type QuotaLimits } from "./quota.ts";
-import { ServerTime } from "./server-time.ts";
 
 /** After a crash the time may begin this much earlier than it was. */
 const KEEP_EVERY_MS = 5_000;
@@ -31,7 +30,7 @@ export interface MemoryOptions {
 
 /** What a gateway must still know after a restart: how late it was, and how much was written that day. */
 export interface GatewayMemory {
-  readonly time: ServerTime;
+  readonly time: Clock;
   readonly quota: Quota;
   close(): Promise<void>;
 }
@@ -40,10 +39,10 @@ export interface GatewayMemory {
 export async function openMemory({ stateDir, quota: limits, clock, log }: MemoryOptions): Promise<GatewayMemory> {
   const path = join(stateDir, "gateway.json");
   const kept = await read(path);
-  const time = new ServerTime(clock, kept.highWaterMs);
+  const time = forwardClock(clock, kept.highWaterMs);
   const quota = new Quota(limits, kept.quota, log);
-  const keep = (): Promise<void> => replace(path, { formatVersion: 1, highWaterMs: Math.ceil(time.nowMs()), quota: quota.toKeep() });
-  const warn = clockWarning(time, path, log);
+  const keep = (): Promise<void> => replaceFile(path, `${JSON.stringify({ formatVersion: 1, highWaterMs: Math.ceil(time.nowMs()), quota: quota.toKeep() } satisfies Kept)}\n`);
+  const warn = clockWarning({ time, clock }, path, log);
   warn();
   await keep();
   let keeping = Promise.resolve();
@@ -75,11 +74,11 @@ export async function openMemory({ stateDir, quota: limits, clock, log }: Memory
 }
 
 /** Says it once when the time is ahead of the clock, and again when it was right in between. */
-function clockWarning(time: ServerTime, path: string, log: Log): () => void {
+function clockWarning({ time, clock }: { time: Clock; clock: Clock }, path: string, log: Log): () => void {
   let isSaid = false;
   return () => {
     // Also brings the time up to the monotonic clock's, so that a clock set back is noticed without any request.
-    const aheadMs = Math.round(time.aheadMs());
+    const aheadMs = Math.round(time.nowMs() - clock.nowMs());
     const isAhead = aheadMs > WORTH_SAYING_MS;
     if (isAhead && !isSaid) log.error({ aheadMs, path }, "ALARM: the clock was set back; grants expire by the later time. If the clock had been wrong before, stop the gateway, remove the file and start it again");
     isSaid = isAhead;
@@ -108,18 +107,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** A whole file or the one before, also after a power cut. */
-async function replace(path: string, kept: Kept): Promise<void> {
-  const next = `${path}.new`;
-  const file = await open(next, "w", 0o600);
-  try {
-    await writeAll(file, Buffer.from(`${JSON.stringify(kept)}\n`));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(next, path);
-  await syncFolder(dirname(path));
 }

@@ -2,7 +2,7 @@ import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s
 import { addAbortSignal, Readable } from "node:stream";
 import { delay } from "../../lib/clock.ts";
 import { HoldfastError } from "../../lib/errors.ts";
-import { onGivenUp } from "../../lib/given-up.ts";
+import { endsWith, onGivenUp } from "../../lib/given-up.ts";
 import { mayRetry, pauseMs } from "../../lib/retry.ts";
 import { checkRange } from "../keys.ts";
 import type { GetOptions } from "../storage.ts";
@@ -41,7 +41,7 @@ export async function getObject(place: S3Place, key: string, { range, signal }: 
     // A stream that nobody began to read holds a connection all the same.
     first.body.destroy();
   });
-  return abortable(stream, signal);
+  return endsWith(stream, signal);
 }
 
 function isWhole({ start, end }: Range): boolean {
@@ -128,16 +128,4 @@ async function* bytesOf(place: S3Place, key: string, first: Answer, signal: Abor
       answer = undefined;
     }
   }
-}
-
-/** Ends the stream with the signal's own reason, so that a cancel is not taken for a fault of the store. */
-function abortable(stream: Readable, signal: AbortSignal | undefined): Readable {
-  if (signal === undefined) return stream;
-  const onAbort = (): void => {
-    stream.destroy(signal.reason as Error);
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  stream.once("close", () => signal.removeEventListener("abort", onAbort));
-  if (signal.aborted) onAbort();
-  return stream;
 }
