@@ -6,6 +6,7 @@ import { readTextFile } from "./config-file.ts";
 import { engines } from "./engines/index.ts";
 import { nameSchema } from "./model/scalars.ts";
 import { storageDrivers } from "./storage/index.ts";
+import { ways } from "./storage/ways.ts";
 
 /** What an agent of another machine may do; no word of the server's changes it. */
 export interface AgentConfig extends AgentLimits {
@@ -27,7 +28,7 @@ function buildSchema() {
     recipients: z.array(z.string().startsWith("age1")).min(1).describe("Exactly these age recipients; an order with another one, or without one of them, is refused."),
     restoreTargets: z.array(z.string().min(1).meta({ path: true })).default([]).describe("Directories below which restores may write; none unless told."),
     restoreConnections: z.array(z.record(z.string(), z.unknown())).default([]).describe("Servers into which a table may be loaded, written as in the order; none unless told."),
-    repositories: z.record(nameSchema, kindUnion("kind", storageDrivers, ({ options }) => ({ options }))).describe("The repositories, by the names that the server uses, as this machine reaches them."),
+    repositories: z.record(nameSchema, kindUnion("kind", [...ways, ...storageDrivers], ({ options }) => ({ options }))).describe("The repositories, by the names that the server uses, and the way from here to each. With `gateway` this machine holds no credentials of it."),
     ...agentLimits,
   });
 }

@@ -1,25 +1,51 @@
+import type { AgentConfig } from "./agent-config.ts";
 import type { Closers } from "./closers.ts";
 import type { Config } from "./config.ts";
-import { HoldfastError } from "./lib/errors.ts";
-import { readNamedFile } from "./lib/named-file.ts";
-import type { ObjectGate } from "./storage/gate.ts";
+import type { GateElsewhere, ObjectGate } from "./storage/gate.ts";
+import { gateByRepository } from "./storage/gate-by-repository.ts";
+import { openGateway } from "./storage/gateway-place.ts";
 import type { DoorOptions } from "./storage/grant-door.ts";
 import { openGate } from "./storage/open-gate.ts";
-import { remoteGate } from "./storage/remote-gate.ts";
+import { ways } from "./storage/ways.ts";
+import { openStorages } from "./storages.ts";
 
-/** The agent's only way to repositories: a gateway where the configuration names one, else this very process. */
-export async function agentGate({ agent: { gateway } }: Config, here: DoorOptions, closers: Closers): Promise<ObjectGate> {
+/** The only way of `up`'s agent to repositories: a gateway where the configuration names one, else this very process. */
+export async function ownAgentGate({ agent: { gateway } }: Config, here: DoorOptions, closers: Closers): Promise<ObjectGate> {
   if (gateway === undefined) return openGate(here);
-  const { url, caFile } = gateway;
-  const gate = remoteGate({ url, ca: caFile === undefined ? undefined : await readCa(caFile) });
+  const gate = await openGateway(gateway, "agent.gateway");
   closers.add("gateway connections", async () => {
     gate.close();
   });
   return gate;
 }
 
-async function readCa(path: string): Promise<string> {
-  const text = await readNamedFile("agent.gateway.caFile", path);
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new HoldfastError("CONFIG_INVALID", `agent.gateway.caFile: ${path} holds no certificate.`, { hint: "Give certificates as PEM." });
+export interface AgentGates {
+  readonly gate: ObjectGate;
+  /** Repositories that this machine opens itself, with credentials of its own. */
+  readonly openedHere: readonly string[];
+  close(): void;
+}
+
+/** The ways of an agent of another machine, one for each repository of its file. Nothing is asked yet. */
+export async function agentGates({ repositories }: Pick<AgentConfig, "repositories">, here: Omit<DoorOptions, "repositories">): Promise<AgentGates> {
+  const gates = new Map<string, ObjectGate>();
+  const elsewhere: GateElsewhere[] = [];
+  const openedHere = openStorages({ repositories: Object.fromEntries(Object.entries(repositories).filter(([, { kind }]) => wayOf(kind) === undefined)) });
+  const hereGate = openGate({ ...here, repositories: openedHere });
+  for (const [name, { kind, options }] of Object.entries(repositories)) {
+    const gate = await wayOf(kind)?.open(options, `repositories.${name}.options`);
+    gates.set(name, gate ?? hereGate);
+    if (gate !== undefined) elsewhere.push(gate);
+  }
+  return {
+    gate: gateByRepository(gates),
+    openedHere: [...openedHere.keys()],
+    close: () => {
+      for (const gate of elsewhere) gate.close();
+    },
+  };
+}
+
+function wayOf(kind: string): (typeof ways)[number] | undefined {
+  return ways.find((way) => way.kind === kind);
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { sandboxUserFrom } from "./accounts.ts";
 import { admitOrder, type AgentOptions, apiKnocks, OWN_POOLS, runAgent } from "./agent/index.ts";
 import type { AgentConfig } from "./agent-config.ts";
+import { agentGates } from "./agent-gate.ts";
 import { type AgentIdentity, alreadyJoined, identityPath, keepIdentity, readIdentity, replaceIdentity } from "./agent-identity.ts";
 import type { AgentLimits } from "./agent-limits.ts";
 import { type Client, createClient, remoteTransport } from "./client/index.ts";
@@ -17,9 +18,6 @@ import { Pace } from "./lib/pace.ts";
 import { api } from "./model/api/index.ts";
 import { checkedFingerprint } from "./profiles.ts";
 import { keepCompiledCode, prepareStateDir, stateDirAt } from "./state-dir.ts";
-import type { ObjectGate } from "./storage/gate.ts";
-import { openGate } from "./storage/open-gate.ts";
-import { openStorages } from "./storages.ts";
 
 /** Also asked without a knock, should one be lost. */
 const POLL_EVERY_MS = 5_000;
@@ -38,6 +36,8 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
   const state = stateDirAt(config.stateDir);
   keepCompiledCode(state.cachePath, process.env);
   const client = clientOf(identity, config.stateDir);
+  const gates = await agentGates(config, { publicKey: identity.signingPublicKey, clock });
+  if (gates.openedHere.length > 0) log.warn({ repositories: gates.openedHere }, "this machine opens repositories itself: whoever is root here has what opens them; a gateway keeps that elsewhere");
   const { session, name, pools } = await begin(client, log, signal);
   log.info({ server: identity.server, agent: name, pools, instances: Object.keys(config.instances) }, "the agent has begun");
   const stopping = new AbortController();
@@ -55,7 +55,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
       end();
     },
     client,
-    gate: gateOf(config, identity, clock),
+    gate: gates.gate,
     admit: (order) => admitOrder(order, { agent: name, instances: new Map(Object.entries(config.instances)), recipients: config.recipients, restoreTargets: config.restoreTargets, restoreConnections: config.restoreConnections }),
     queue: apiKnocks(client, session, { log }),
     pools: [OWN_POOLS],
@@ -72,6 +72,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
     runJob,
   });
   signal.removeEventListener("abort", end);
+  gates.close();
   if (dismissal !== undefined) throw asHoldfastError(dismissal);
 }
 
@@ -80,11 +81,6 @@ export function buffersOf({ bufferBytes, spoolBytes, spoolDir, uploadBytesPerS }
   // A directory of its own below the one that is named: what lies in it without an owner is removed at the start.
   const spoolRoot = spoolDir === undefined ? undefined : join(spoolDir, "holdfast-spool");
   return { buffers: { bufferBytes, spoolBytes, spoolRoot }, uploadPace: uploadBytesPerS === undefined ? undefined : new Pace(uploadBytesPerS, clock) };
-}
-
-/** The way to the repositories: for now this machine opens them itself, and the grants are checked here. */
-function gateOf(config: AgentConfig, { signingPublicKey }: AgentIdentity, clock: Clock): ObjectGate {
-  return openGate({ repositories: openStorages(config), publicKey: signingPublicKey, clock });
 }
 
 /** Reads the token anew for each call: a rotated one is taken up by a process that runs. */

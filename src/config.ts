@@ -13,8 +13,8 @@ import { type ListenConfig, listenSchema, listensOpenly } from "./listen-config.
 import { type InstanceSpec, instanceSpecSchema } from "./model/instance.ts";
 import { type Policy, policySchema } from "./model/policy.ts";
 import { nameSchema } from "./model/scalars.ts";
+import { type GatewayPlace, gatewayPlaceSchema } from "./storage/gateway-place.ts";
 import { storageDrivers } from "./storage/index.ts";
-import { isLoopback } from "./lib/loopback.ts";
 
 /** Unix sockets lie below the state directory, and their paths end at 107 bytes. */
 export const STATE_DIR_LIMIT_BYTES = 64;
@@ -50,13 +50,6 @@ export interface Config {
   readonly agent: { readonly name?: string | undefined; readonly gateway?: GatewayPlace | undefined } & AgentLimits;
 }
 
-/** Where the agent's objects go in and out instead of through this process. */
-export interface GatewayPlace {
-  readonly url: string;
-  /** Absolute. */
-  readonly caFile?: string | undefined;
-}
-
 const file = z.string().min(1).meta({ path: true });
 
 function buildSchema(): z.ZodType {
@@ -87,12 +80,7 @@ function buildSchema(): z.ZodType {
       .strictObject({
         name: nameSchema.optional().describe("How attempts call the agent; the host's name unless told."),
         ...agentLimits,
-        gateway: z
-          .strictObject({
-            url: z.string().refine(isGatewayUrl, "is not the address of a gateway; write https://<host>:<port>").describe("Where `holdfast gateway` listens. Every object of every repository goes through it."),
-            caFile: z.string().min(1).meta({ path: true }).optional().describe("Certificates (PEM) of the authority that signed the gateway's; those that the system believes unless told."),
-          })
-          .optional(),
+        gateway: gatewayPlaceSchema.optional().describe("The `holdfast gateway` through which every object of every repository goes."),
       })
       .prefault({}),
     agents: z
@@ -138,7 +126,6 @@ function crossFaults(raw: Raw): Fault[] {
   const instances = Object.entries(asGroup(raw["instances"]));
   return [
     ...stateDirFaults(raw["stateDir"]),
-    ...gatewayFaults(asGroup(asGroup(raw["agent"])["gateway"])),
     ...listenFaults(asGroup(raw["listen"])),
     ...keyholderFaults(raw),
     ...recipientFaults(["keys", "recipients"], asGroup(raw["keys"])["recipients"]),
@@ -169,18 +156,6 @@ function stateDirFaults(stateDir: unknown): Fault[] {
   const sizeBytes = Buffer.byteLength(stateDir);
   const message = `${JSON.stringify(stateDir)} has ${String(sizeBytes)} bytes; at most ${String(STATE_DIR_LIMIT_BYTES)} are allowed, because Unix sockets lie below it`;
   return [{ path: ["stateDir"], message }];
-}
-
-function isGatewayUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/" && [url.search, url.hash, url.username, url.password].every((part) => part === "");
-}
-
-function gatewayFaults({ url }: Raw): Fault[] {
-  if (typeof url !== "string" || !isGatewayUrl(url)) return [];
-  const { protocol, hostname } = new URL(url);
-  if (protocol === "https:" || isLoopback(hostname)) return [];
-  return [{ path: ["agent", "gateway", "url"], message: `${JSON.stringify(url)} is without TLS and leads to another machine: whoever sees a grant on its way could use it; write https://` }];
 }
 
 function listenFaults({ address, withoutTls }: Raw): Fault[] {

@@ -2,14 +2,16 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { grantBy, markRepository } from "../test/fixtures/gateway.ts";
+import { markRepository } from "../test/fixtures/gateway.ts";
+import { grantBy } from "../test/fixtures/grants.ts";
 import { freePort } from "./demo/free-port.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { parseGatewayConfig } from "./gateway-config.ts";
 import { isoTime, systemClock } from "./lib/clock.ts";
 import { createLog } from "./lib/log.ts";
 import { generateSigningKey, signerFrom } from "./lib/signing.ts";
-import { remoteGate, type RemoteGate } from "./storage/remote-gate.ts";
+import type { GateElsewhere } from "./storage/gate.ts";
+import { remoteGate } from "./storage/remote-gate.ts";
 
 const BODY = Buffer.from("the bytes of a pack");
 const NOW_MS = Date.UTC(2026, 5, 1, 12);
@@ -24,7 +26,7 @@ let trueMs: number;
 let monotonicMs: number;
 let dir: string;
 let gateway: Gateway;
-let gate: RemoteGate;
+let gate: GateElsewhere;
 let port: number;
 
 async function start(): Promise<void> {

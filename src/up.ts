@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { sandboxUserFrom } from "./accounts.ts";
-import { agentGate } from "./agent-gate.ts";
+import { ownAgentGate } from "./agent-gate.ts";
 import { runAgent } from "./agent/index.ts";
 import { buffersOf } from "./agent-process.ts";
 import { agentNames } from "./catalog/agents.ts";
@@ -262,7 +262,7 @@ async function startAgent(options: UpOptions, at: { state: StateDir; core: Core;
   const agent = runAgent({
     name: agentName,
     client: at.client,
-    gate: await agentGate(config, { repositories: storages, publicKey: keys.signer.publicKey, clock }, at.closers),
+    gate: await ownAgentGate(config, { repositories: storages, publicKey: keys.signer.publicKey, clock }, at.closers),
     queue: ports.queue,
     pools: [LOCAL_POOL],
     engines: new Map(engines.map((engine) => [engine.kind, engine])),

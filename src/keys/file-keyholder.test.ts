@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Encrypter } from "age-encryption";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { grantTerms } from "../../test/fixtures/grants.ts";
 import { isoTime, systemClock } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import { idFactory } from "../lib/ids.ts";
 import { generateSigningKey, signerFrom } from "../lib/signing.ts";
 import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
 import { grantVerifier } from "../model/grant-check.ts";
@@ -16,7 +16,6 @@ import type { Keyholder } from "./keyholder.ts";
 import type { Release } from "./release.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
-const newId = idFactory();
 const signer = signerFrom(generateSigningKey());
 
 let folder: string;
@@ -37,18 +36,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function grant(more: Partial<Grant> = {}, by = signer, kind = GRANT_KIND): SignedGrant {
-  const body: Grant = {
-    grantId: newId(),
-    operation: "get",
-    repository: "main",
-    key: "i/backups/b/000000.zst.age",
-    attemptId: newId(),
-    sizeBytes: 1,
-    sha256: "0".repeat(64),
-    expiresAt: isoTime(NOW_MS + 60_000),
-    ...more,
-  };
-  return by.sign(kind, body);
+  return by.sign(kind, grantTerms(Buffer.of(0), { operation: "get", ...more }, NOW_MS));
 }
 
 const grantFor = (header: Uint8Array, more: Partial<Grant> = {}): SignedGrant => grant({ headerSha256: createHash("sha256").update(header).digest("hex"), ...more });

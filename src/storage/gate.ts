@@ -3,8 +3,8 @@ import type { SignedGrant } from "../model/grant.ts";
 
 /**
  * The only door between an agent and a repository: it opens for a signed grant and for exactly the object it names.
- * In this process it is a function call; where `agent.gateway` is set, a gateway somewhere else. It checks signature, expiry, operation,
- * key, size and hash, and throws GRANT_INVALID otherwise.
+ * In this process it is a function call; otherwise whatever stands in front of the repository somewhere else. It checks
+ * signature, expiry, operation, key, size and hash, and throws GRANT_INVALID otherwise.
  */
 export interface ObjectGate {
   put(grant: SignedGrant, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
@@ -14,4 +14,10 @@ export interface ObjectGate {
    */
   confirm?(grant: SignedGrant, signal: AbortSignal): Promise<boolean>;
   get(grant: SignedGrant, range: { start: number; end: number } | undefined, signal: AbortSignal): Promise<Readable>;
+}
+
+/** A gate that is somewhere else. It fails as a gate in this process does; what may pass is STORAGE_FAILED. */
+export interface GateElsewhere extends Required<ObjectGate> {
+  /** Lets go of idle connections. */
+  close(): void;
 }

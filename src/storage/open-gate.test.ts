@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import { beforeEach, expect, test } from "vitest";
+import { grantTerms } from "../../test/fixtures/grants.ts";
 import { isoTime, systemClock } from "../lib/clock.ts";
-import { idFactory } from "../lib/ids.ts";
 import { generateSigningKey, signerFrom } from "../lib/signing.ts";
 import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
 import type { ObjectGate } from "./gate.ts";
@@ -11,7 +10,6 @@ import { openGate } from "./open-gate.ts";
 import type { Storage } from "./storage.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
-const newId = idFactory();
 const signer = signerFrom(generateSigningKey());
 const body = Buffer.from("the bytes of a pack");
 const signal = new AbortController().signal;
@@ -24,17 +22,7 @@ beforeEach(() => {
 });
 
 function grant(more: Partial<Grant> = {}, by = signer): SignedGrant {
-  return by.sign<Grant>(GRANT_KIND, {
-    grantId: newId(),
-    operation: "put",
-    repository: "main",
-    key: "i/backups/b/000000.zst.age",
-    attemptId: newId(),
-    sizeBytes: body.byteLength,
-    sha256: createHash("sha256").update(body).digest("hex"),
-    expiresAt: isoTime(NOW_MS + 60_000),
-    ...more,
-  });
+  return by.sign(GRANT_KIND, grantTerms(body, more, NOW_MS));
 }
 
 test("a granted object goes in and comes out, whole and in ranges", async () => {

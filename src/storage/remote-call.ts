@@ -113,7 +113,7 @@ function brokenConnection(place: RemotePlace, { body: { key } }: SignedGrant, ca
   if (isCertificateFault(cause.code)) {
     return new HoldfastError("STORAGE_REFUSED", `The certificate of the ${place.name} is not believed: ${cause.message}.`, {
       cause,
-      hint: "Name the certificate of the authority that signed it in `agent.gateway.caFile`, and the gateway by a name that stands in its certificate.",
+      hint: "Name the certificate of the authority that signed it in the gateway's `caFile`, and the gateway by a name that stands in its certificate.",
     });
   }
   return new HoldfastError("STORAGE_FAILED", `The connection to the ${place.name} failed for ${key}: ${cause.message}.`, { cause, hint: "Look whether the gateway runs and can be reached; its log tells what it did." });

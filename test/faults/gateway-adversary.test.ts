@@ -7,7 +7,8 @@ import { generateSigningKey, signerFrom } from "../../src/lib/signing.ts";
 import { grantHeader } from "../../src/model/gateway-protocol.ts";
 import { type Grant, GRANT_KIND, type SignedGrant } from "../../src/model/grant.ts";
 import { MANIFEST_KIND } from "../../src/model/manifest.ts";
-import { type GatewayGround, grantBy, openGround } from "../fixtures/gateway.ts";
+import { type GatewayGround, openGround } from "../fixtures/gateway.ts";
+import { grantBy } from "../fixtures/grants.ts";
 import { type RawRequest, sendRaw } from "../fixtures/raw-http.ts";
 
 const BODY = Buffer.from("the bytes of a pack");

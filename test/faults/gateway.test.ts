@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { runTool } from "../../src/lib/process.ts";
 import { mayRetry } from "../../src/lib/retry.ts";
-import { remoteGate, type RemoteGate } from "../../src/storage/remote-gate.ts";
+import type { GateElsewhere } from "../../src/storage/gate.ts";
+import { remoteGate } from "../../src/storage/remote-gate.ts";
 import { type FaultProxy, startFaultProxy } from "../fixtures/fault-proxy.ts";
 import { type GatewayGround, openGround } from "../fixtures/gateway.ts";
 import { until } from "../fixtures/log-collector.ts";
@@ -16,13 +17,13 @@ const KEY = "i/backups/b/000000.zst.age";
 const never = new AbortController().signal;
 
 let ground: GatewayGround;
-let gate: RemoteGate;
+let gate: GateElsewhere;
 
 const caught = (call: Promise<unknown>): Promise<unknown> => call.then(() => "no error", (error: unknown) => error);
 const stored = (key = KEY): Promise<Buffer | null> => readFile(join(ground.repositoryPath, key)).catch(() => null);
 const unfinished = (): Promise<string[]> => readdir(join(ground.repositoryPath, ".tmp")).catch(() => []);
 
-async function read(from: RemoteGate, range?: { start: number; end: number }): Promise<Buffer> {
+async function read(from: GateElsewhere, range?: { start: number; end: number }): Promise<Buffer> {
   return Buffer.concat(await (await from.get(ground.grant(BODY, { operation: "get" }), range, never)).toArray());
 }
 
@@ -117,7 +118,7 @@ describe("a gateway that dies", () => {
 
 describe("between agent and gateway", () => {
   let proxy: FaultProxy;
-  let through: RemoteGate;
+  let through: GateElsewhere;
 
   beforeAll(async () => {
     ground = await openGround();

@@ -5,10 +5,12 @@ import { delay } from "../../src/lib/clock.ts";
 import { generateSigningKey, type Signer, signerFrom } from "../../src/lib/signing.ts";
 import { REPOSITORY_MARK_KEY } from "../../src/model/manifest.ts";
 import { localStorage } from "../../src/storage/local.ts";
-import { remoteGate, type RemoteGate } from "../../src/storage/remote-gate.ts";
+import type { GateElsewhere } from "../../src/storage/gate.ts";
+import { remoteGate } from "../../src/storage/remote-gate.ts";
 import type { Storage, StoredObject } from "../../src/storage/storage.ts";
 import { describeStorage } from "../contract/storage.ts";
-import { type GatewayProcess, gatewayProcess, grantBy, makeCertificate, markRepository } from "../fixtures/gateway.ts";
+import { type GatewayProcess, gatewayProcess, makeCertificate, markRepository } from "../fixtures/gateway.ts";
+import { grantBy } from "../fixtures/grants.ts";
 import { tempDir, type TempDir } from "../fixtures/temp.ts";
 
 /** One for each test of the suite, and some to spare. */
@@ -19,7 +21,7 @@ const signer = signerFrom(generateSigningKey());
 const never = new AbortController().signal;
 let dir: TempDir;
 let gateway: GatewayProcess;
-let gate: RemoteGate;
+let gate: GateElsewhere;
 let used = 0;
 
 const pathOf = (name: string): string => join(dir.path, "repositories", name);

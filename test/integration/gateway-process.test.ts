@@ -9,8 +9,10 @@ import { provenBody } from "../../src/lib/proven-body.ts";
 import { mayRetry } from "../../src/lib/retry.ts";
 import { generateSigningKey, signerFrom } from "../../src/lib/signing.ts";
 import { grantHeader } from "../../src/model/gateway-protocol.ts";
-import { remoteGate, type RemoteGate } from "../../src/storage/remote-gate.ts";
-import { type GatewayGround, grantBy, makeCertificate, markRepository, openGround } from "../fixtures/gateway.ts";
+import type { GateElsewhere } from "../../src/storage/gate.ts";
+import { remoteGate } from "../../src/storage/remote-gate.ts";
+import { type GatewayGround, makeCertificate, markRepository, openGround } from "../fixtures/gateway.ts";
+import { grantBy } from "../fixtures/grants.ts";
 import { until } from "../fixtures/log-collector.ts";
 import { openRaw, sendRaw } from "../fixtures/raw-http.ts";
 import { tempDir } from "../fixtures/temp.ts";
@@ -30,7 +32,7 @@ async function open(options: Parameters<typeof openGround>[0] = {}): Promise<Gat
   return ground;
 }
 
-function gateOf(options: Parameters<typeof remoteGate>[0]): RemoteGate {
+function gateOf(options: Parameters<typeof remoteGate>[0]): GateElsewhere {
   const gate = remoteGate(options);
   closers.push(async () => {
     gate.close();
