@@ -16,7 +16,7 @@ const TICKS_PER_S = 100;
 /** Runs a file of ours with Node as bin/holdfast starts it; its stdout. */
 export async function runAsInstalled(file: string, args: readonly string[]): Promise<string> {
   const env = { ...process.env, MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072" };
-  const { stdout } = await run(process.execPath, ["--max-semi-space-size=8", file, ...args], { maxBuffer: 64 * 1024 ** 2, env });
+  const { stdout } = await run(process.execPath, ["--max-semi-space-size=4", file, ...args], { maxBuffer: 64 * 1024 ** 2, env });
   return stdout;
 }
 

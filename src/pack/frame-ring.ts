@@ -1,8 +1,8 @@
 /** Slots that keep two compressors and the sealer busy while the main thread fills another (measured). */
-const RING_SLOTS = 6;
+const RING_SLOTS = 5;
 const RING_SLOTS_AT_LEAST = 2;
 /** What compressors, cipher and the tool's pipe need beside the frames, and what the allocator keeps of it (measured). */
-const WORKING_BYTES = 32 * 1024 * 1024;
+const WORKING_BYTES = 48 * 1024 * 1024;
 
 /**
  * The ring of shared frames and the one byte budget of a write. A slot is free again when its frame was sealed; it is
@@ -79,8 +79,7 @@ export class FrameRing {
   #fits(): boolean {
     // With nothing finished there is nothing to wait for: the pack being filled must be able to grow to its end.
     if (this.#finishedBytes === 0) return true;
-    const busySlots = this.memory.length - this.#free.length + 1;
-    const heldBytes = (this.memory.length + busySlots) * this.#frameBytes + this.#fillingBytes + this.#finishedBytes + this.#workingBytes;
+    const heldBytes = 2 * this.memory.length * this.#frameBytes + this.#fillingBytes + this.#finishedBytes + this.#workingBytes;
     return heldBytes <= this.#budgetBytes;
   }
 }
