@@ -9,6 +9,7 @@ import { peerReport } from "./peers.ts";
 import { type Pair, pairReport, sizeReport } from "./report.ts";
 import { type Bench, holdfastBackup, holdfastRestore, shellBackup, shellRestore } from "./sides.ts";
 import { compareMemory } from "./stand-in.ts";
+import { compareUploads } from "./upload.ts";
 
 /*
  * Holdfast beside the shell pipeline on the same server, in alternating pairs: another load on the machine then meets
@@ -17,6 +18,7 @@ import { compareMemory } from "./stand-in.ts";
 
 const BACKUP_BAR = 1.25;
 const RESTORE_BAR = 1.1;
+const UPLOAD_ROUNDS = 5;
 
 const options = benchOptions(process.argv.slice(2));
 const dir = await mkdtemp(join(options.dir ?? tmpdir(), "hf-bench-"));
@@ -24,6 +26,7 @@ await chmod(dir, 0o711);
 try {
   print(`${String(cpus().length)} cores, ${cpus()[0]?.model ?? ""}, Node ${process.versions.node}, load ${loadText()}`);
   if (options.pairs > 0) await comparePairs();
+  if (options.uploadBytes !== null) for (const line of await compareUploads(dir, { sizeBytes: options.uploadBytes, rounds: UPLOAD_ROUNDS })) print(line);
   if (options.standInBytes !== null) for (const line of await compareMemory(dir, options.standInBytes)) print(line);
 } finally {
   await rm(dir, { recursive: true, force: true });

@@ -10,6 +10,8 @@ export interface BenchOptions {
   /** Folder for server, repository and restored files; about four times the size must be free. */
   readonly dir: string | null;
   readonly peers: boolean;
+  /** Bytes of ciphertext for the uploads to S3; null leaves them out. */
+  readonly uploadBytes: number | null;
   readonly layout: Layout;
 }
 
@@ -23,12 +25,13 @@ export function benchOptions(args: readonly string[]): BenchOptions {
       size: { type: "string", default: "1GiB" },
       pairs: { type: "string", default: "9" },
       "stand-in": { type: "string" },
+      upload: { type: "string" },
       dir: { type: "string" },
       peers: { type: "boolean", default: false },
       layout: { type: "string", default: "tables" },
     },
   });
-  const standIn = values["stand-in"];
+  const { "stand-in": standIn, upload } = values;
   const pairs = Number(values.pairs);
   if (!Number.isInteger(pairs) || pairs < 0) throw new Error(`--pairs ${values.pairs} is not a number of pairs`);
   const layout = LAYOUTS.find((known) => known === values.layout);
@@ -37,6 +40,7 @@ export function benchOptions(args: readonly string[]): BenchOptions {
     sizeBytes: byteCount(values.size),
     pairs,
     standInBytes: standIn === undefined ? null : byteCount(standIn),
+    uploadBytes: upload === undefined ? null : byteCount(upload),
     dir: values.dir ?? null,
     peers: values.peers,
     layout,

@@ -1,14 +1,16 @@
-import { execFile } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { settle, timeShell } from "./measure.ts";
 import type { Bench } from "./sides.ts";
 
+export function hasProgram(name: string): boolean {
+  return spawnSync(name, ["version"]).status === 0;
+}
+
 /** Backup and restore of the same server with other programs that are on PATH; a line for each, also for what is missing. */
 export async function peerReport(bench: Bench): Promise<string[]> {
-  const isThere = await promisify(execFile)("restic", ["version"]).catch(() => null);
-  if (isThere === null) return ["restic: not on PATH, not measured"];
+  if (!hasProgram("restic")) return ["restic: not on PATH, not measured"];
   const repository = join(bench.dir, "restic");
   await rm(repository, { recursive: true, force: true });
   const restic = `RESTIC_PASSWORD=bench restic --no-cache -q -r ${repository}`;
