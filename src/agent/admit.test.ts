@@ -43,7 +43,8 @@ describe("what an agent's own file permits", () => {
   });
 
   test("is no foreign recipient, and none of its own left out", async () => {
-    for (const work of [backup(["age1x", "age1escrow", "age1thief"]), { ...shipWork, sealing: { ...(shipWork as { sealing: object }).sealing, recipients: ["age1thief"] } } as Work]) {
+    const reseal = { kind: "reseal", sealing: { recipients: ["age1x", "age1escrow", "age1thief"] } } as unknown as Work;
+    for (const work of [reseal, backup(["age1x", "age1escrow", "age1thief"]), { ...shipWork, sealing: { ...(shipWork as { sealing: object }).sealing, recipients: ["age1thief"] } } as Work]) {
       await expect(admitOrder(orderOf(work), pins())).rejects.toMatchObject(refusal("does not name the recipient age1thief"));
     }
     await expect(admitOrder(orderOf(backup(["age1x"])), pins())).rejects.toMatchObject(refusal("leaves out the recipient age1escrow"));

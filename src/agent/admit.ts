@@ -31,7 +31,7 @@ export async function admitOrder(order: Order, pins: Pins): Promise<Order> {
   if (pinned?.engine !== instance.engine) {
     throw refused(pins, `its file names no ${instance.engine} instance ${instance.name}`, instance.name);
   }
-  if (work.kind === "backup" || work.kind === "ship") requireRecipients(work.sealing.recipients, pins);
+  if (work.kind === "backup" || work.kind === "ship" || work.kind === "reseal") requireRecipients(work.sealing.recipients, pins);
   if (work.kind === "restore") await requireTarget(work.target, pins);
   return { ...order, instance: { ...instance, connection: pinned.connection } };
 }

@@ -18,7 +18,7 @@ export interface StoredDocument {
 
 const listColumns = [
   "id", "instanceId", "instanceName", "policy", "jobId", "repository", "kind", "parentId", "chainId", "timeline", "scheduledAt",
-  "startedAt", "endedAt", "committedAt", "streamBytes", "storedBytes", "packCount", "dataIdentity", "toLsn", "facts",
+  "startedAt", "endedAt", "committedAt", "streamBytes", "storedBytes", "packCount", "dataIdentity", "toLsn", "facts", "resealedFrom",
 ] as const; // prettier-ignore
 
 /** The row of a manifest: everything in it follows from the stored document, so that a rebuilt catalog is the same. */
@@ -39,7 +39,7 @@ export function backupRow(manifest: Manifest, stored: { repository: string; docu
     startedAt: manifest.startedAt,
     endedAt: manifest.endedAt,
     // The server takes `endedAt` from its own clock in the moment it commits.
-    committedAt: manifest.endedAt,
+    committedAt: manifest.resealed?.at ?? manifest.endedAt,
     streamBytes: manifest.stream.sizeBytes,
     storedBytes,
     packCount: manifest.packs.length,
@@ -49,6 +49,7 @@ export function backupRow(manifest: Manifest, stored: { repository: string; docu
     manifest: JSON.stringify(manifest),
     manifestBytes: stored.document.sizeBytes,
     manifestSha256: stored.document.sha256,
+    resealedFrom: manifest.resealed?.from ?? null,
   };
 }
 
@@ -64,12 +65,13 @@ export async function insertBackup(db: CatalogDb, row: BackupRow): Promise<void>
 async function backupsOf(db: CatalogDb, rows: readonly ListedRow[]): Promise<Backup[]> {
   const ids = rows.map((row) => row.id);
   const [holds, verifications] = await Promise.all([holdsOfBackups(db, ids), newestVerifications(db, ids)]);
-  return rows.map(({ id, facts, ...row }) =>
+  return rows.map(({ id, facts, resealedFrom, ...row }) =>
     // Unknown columns are dropped by the schema.
     backupSchema.parse({
       ...row,
       backupId: id,
       facts: readJson(backupFactsSchema, facts, "backup.facts"),
+      resealedFrom: resealedFrom ?? undefined,
       holds: holds.get(id) ?? [],
       verification: verifications.get(id) ?? null,
     }),
@@ -108,13 +110,14 @@ export async function backupsOfChain(db: CatalogDb, chainId: string): Promise<Ba
   return backupsOf(db, await db.selectFrom("backup").select(listColumns).where("chainId", "=", chainId).orderBy("id").execute());
 }
 
-/** The newest backup of an instance, on one timeline and of one kind when they are named. */
+/** The backup of an instance that was taken last, on one timeline and of one kind when they are named. What was resealed since is not newer for it. */
 export async function newestBackup(db: CatalogDb, instanceId: string, filter: { timeline?: string; kind?: string } = {}): Promise<Backup | null> {
   const { timeline, kind } = filter;
   const rows = await db
     .selectFrom("backup")
     .select(listColumns)
     .where("instanceId", "=", instanceId)
+    .where("resealedFrom", "is", null)
     .$if(timeline !== undefined, (query) => query.where("timeline", "=", timeline ?? ""))
     .$if(kind !== undefined, (query) => query.where("kind", "=", kind ?? ""))
     .orderBy("id", "desc")
@@ -152,6 +155,11 @@ export async function getBackupRef(db: CatalogDb, backupId: string): Promise<Bac
     index: manifest.index,
     facts: manifest.facts,
   };
+}
+
+/** Backups that hold the bytes of one of these, resealed. */
+export async function backupsResealedFrom(db: CatalogDb, backupIds: readonly string[]): Promise<Backup[]> {
+  return backupsOf(db, await db.selectFrom("backup").select(listColumns).where("resealedFrom", "in", backupIds).orderBy("id").execute());
 }
 
 /** Number and stored bytes of the backups in a repository. */

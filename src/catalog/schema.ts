@@ -171,6 +171,8 @@ interface BackupTable {
   manifest: string;
   manifestBytes: number;
   manifestSha256: string;
+  /** Null for a backup that was taken itself. */
+  resealedFrom: string | null;
 }
 
 interface LogPieceTable {

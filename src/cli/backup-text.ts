@@ -34,18 +34,20 @@ const COLUMNS: readonly Column[] = [
 export function backupTable(backups: readonly Backup[], width: number): string {
   if (backups.length === 0) return "No backups yet. Take one with `holdfast backup run <instance>`.";
   const proven = provenByChild(backups);
+  const hasResealed = backups.some(({ resealedFrom }) => resealedFrom !== undefined);
   return table(
-    COLUMNS,
+    hasResealed ? [...COLUMNS, { title: "resealed from", spare: 4 }] : COLUMNS,
     backups.map((backup) => [
       backup.backupId,
       backup.instanceName,
-      backup.kind,
+      backup.resealedFrom === undefined ? backup.kind : `${backup.kind}, resealed`,
       backup.endedAt.slice(0, 16).replace("T", " "),
       formatBytes(backup.streamBytes),
       formatBytes(backup.storedBytes),
       formatDuration(Date.parse(backup.endedAt) - Date.parse(backup.startedAt)),
       verificationWord(backup, proven),
       backup.holds.length === 0 ? "" : "yes",
+      ...(hasResealed ? [backup.resealedFrom ?? ""] : []),
     ]),
     width,
   );

@@ -97,6 +97,17 @@ const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptio
     shows: ["T0 passed  stored bytes", "Verification passed at T4 after 2.0 s"],
     calls: [{ route: "backups.verify", input: { backupId: id(1), tier: "T4" } }, { route: "jobs.show", input: { jobId: id(50) } }],
   },
+  "backup reseal": {
+    argv: ["backup", "reseal", id(1)],
+    options: {
+      answers: {
+        "backups.reseal": { job: job({ kind: "reseal" }), backupIds: [id(1)], log: { pieces: 3, storedBytes: 2048 } },
+        "jobs.show": { job: succeeded({ backupId: id(2), phases: [] }, { kind: "reseal" }) },
+      },
+    },
+    shows: [`${id(1)} is resealed as ${id(2)}`, "The log is not resealed: 3 pieces behind this backup (2.00 KiB)", `holdfast backup verify ${id(2)}`],
+    calls: [{ route: "backups.reseal", input: { backupId: id(1) } }, { route: "jobs.show", input: { jobId: id(50) } }],
+  },
   "backup hold": { argv: ["backup", "hold", id(1), "--reason", "audit"], options: { answers: { "backups.hold": { backup: backup() } } }, shows: ["is held"] },
   "backup release": { argv: ["backup", "release", id(1)], options: { answers: { "backups.release": { backup: backup() } } }, shows: ["no longer held"] },
   "restore plan": {

@@ -25,7 +25,7 @@ describe("completion in bash", () => {
   });
 
   it("offers the verbs of a noun that begin as typed", async () => {
-    expect(await complete("holdfast", "backup", "r")).toEqual(["release", "run"]);
+    expect(await complete("holdfast", "backup", "r")).toEqual(["release", "reseal", "run"]);
     expect(await complete("holdfast", "restore", "")).toEqual(["plan", "run"]);
   });
 

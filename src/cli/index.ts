@@ -10,6 +10,7 @@ import { applyCommand } from "./commands/apply.ts";
 import { backupHoldCommand } from "./commands/backup-hold.ts";
 import { backupListCommand } from "./commands/backup-list.ts";
 import { backupReleaseCommand } from "./commands/backup-release.ts";
+import { backupResealCommand } from "./commands/backup-reseal.ts";
 import { backupRunCommand } from "./commands/backup-run.ts";
 import { backupShowCommand } from "./commands/backup-show.ts";
 import { backupVerifyCommand } from "./commands/backup-verify.ts";
@@ -66,6 +67,7 @@ export const commands: readonly Command[] = [
   backupListCommand,
   backupShowCommand,
   backupVerifyCommand,
+  backupResealCommand,
   backupHoldCommand,
   backupReleaseCommand,
   restorePlanCommand,

@@ -106,7 +106,7 @@ describe("help", () => {
     const ran = await runCli(["--help"]);
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     for (const { name } of commands) for (const word of name.split(" ")) expect(ran.stdout).toContain(word);
-    expect(ran.stdout).toMatch(/backup +run, list, show, verify, hold, release\n/);
+    expect(ran.stdout).toMatch(/backup +run, list, show, verify, reseal, hold, release\n/);
     expect(ran.stdout).toContain("$ holdfast doctor");
   });
 

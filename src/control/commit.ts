@@ -7,7 +7,7 @@ import type { CatalogDb } from "../catalog/schema.ts";
 import { isoTime } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import type { Signed } from "../lib/signing.ts";
-import type { BackupOrder, BackupReport } from "../model/job.ts";
+import type { BackupOrder, BackupReport, ResealReport, Work } from "../model/job.ts";
 import { backupPrefix, INDEX_NAME, type Manifest, MANIFEST_KIND, manifestKey, manifestSchema, packName } from "../model/manifest.ts";
 import type { Storage } from "../storage/storage.ts";
 import { DAMAGED_FINDING_KIND } from "./damage.ts";
@@ -18,52 +18,69 @@ import { decideLineage } from "./lineage.ts";
 import { lockCommitted, lockParents } from "./lock-committed.ts";
 import { repositoryIdOf } from "./open-repository.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
+import { insertNextReseal, nextResealId, resealedManifest } from "./reseal.ts";
 import { insertVerifyJobAfter } from "./scheduler.ts";
 import { documentFacts, writeDocument } from "./stored-document.ts";
 
+/** What an attempt reports that has stored a backup. */
+type CommitReport = BackupReport | ResealReport;
+
+/** The job's result. `nextJobId`: the job that reseals the next link of the chain. */
+interface CommitResult extends Pick<CommitReport, "phases"> {
+  readonly backupId: string;
+  readonly nextJobId?: string;
+}
+
 /**
- * Commits a backup: checks the lease, the names and every stored object, writes down what the signed manifest will be
+ * Commits a backup, taken or resealed: checks the lease, the names and every stored object, writes down what the signed manifest will be
  * (from then on the attempt is `committing` and the server alone finishes it), stores the manifest write-once, then
  * commits in the catalog. Doing it again after any interruption gives the same backup.
  */
-export async function commitBackup(ports: ControlPorts, claim: LeaseClaim, report: BackupReport): Promise<void> {
+export async function commitBackup(ports: ControlPorts, claim: LeaseClaim, report: CommitReport): Promise<void> {
   const attempt = await requireLease(ports.catalog.db, claim, ["running", "committing", "committed"]);
   if (attempt.state === "committed") return;
   if (attempt.state === "running") await decideCommit(ports, claim, attempt, report);
   await completeCommit(ports, attempt.id);
 }
 
-async function decideCommit(ports: ControlPorts, claim: LeaseClaim, attempt: AttemptRow, report: BackupReport): Promise<void> {
+async function decideCommit(ports: ControlPorts, claim: LeaseClaim, attempt: AttemptRow, report: CommitReport): Promise<void> {
   const work = workOf(attempt);
   const job = await getJobRow(ports.catalog.db, attempt.jobId);
-  if (work.kind !== "backup" || job.instanceId === null) throw new HoldfastError("INPUT_INVALID", `Attempt ${attempt.id} is not of a backup job, but a backup was reported.`);
+  if (work.kind !== report.kind || job.instanceId === null) throw new HoldfastError("INPUT_INVALID", `Attempt ${attempt.id} is of a ${work.kind} job, but a ${report.kind} was reported.`);
   checkNames(attempt.id, report);
   const storage = storageOf(ports, attempt.repository);
   await checkStored(storage, backupPrefix(job.instanceId, attempt.id), report);
-  if (work.parent !== null) await requireParentStored(ports, storage, { instanceId: job.instanceId, attemptId: attempt.id, parentId: work.parent.backupId });
+  const parentId = parentOf(work);
+  if (parentId !== null) await requireParentStored(ports, storage, { instanceId: job.instanceId, attemptId: attempt.id, parentId });
   const repositoryId = await repositoryIdOf(ports, attempt.repository);
 
   await inTransaction(ports.catalog.db, async (db) => {
     // Checking may have taken minutes: the lease decides again, in the transaction that ends its meaning.
     await requireLease(db, claim);
-    const manifest = await buildManifest(ports, db, { attempt, work, report, repositoryId });
+    const manifest = await manifestFor(ports, db, { attempt, work, report, repositoryId });
     const document = JSON.stringify(ports.signer.sign(MANIFEST_KIND, manifest));
-    const result = JSON.stringify({ backupId: attempt.id, phases: report.phases });
-    const patch = { commitDocument: document, commitResult: result };
+    const nextJobId = nextResealId(ports, job);
+    const result: CommitResult = { backupId: attempt.id, phases: report.phases, ...(nextJobId === null ? {} : { nextJobId }) };
+    const patch = { commitDocument: document, commitResult: JSON.stringify(result) };
     await moveAttempt(db, attempt.id, { from: ["running"], to: "committing", patch });
     await moveJob(db, attempt.jobId, { from: ["running"], to: "committing" });
   });
   ports.log.info({ attemptId: attempt.id }, "commit is decided");
 }
 
-function checkNames(attemptId: string, report: BackupReport): void {
+function parentOf(work: Work): string | null {
+  if (work.kind === "reseal") return work.parentId;
+  return work.kind === "backup" ? (work.parent?.backupId ?? null) : null;
+}
+
+function checkNames(attemptId: string, report: CommitReport): void {
   const misnamed = report.packs.find((pack, number) => pack.name !== packName(number));
   const wrong = misnamed?.name ?? (report.index.name === INDEX_NAME ? undefined : report.index.name);
   if (wrong !== undefined) throw new HoldfastError("INPUT_INVALID", `The report of attempt ${attemptId} names an object ${wrong} where another belongs.`);
 }
 
 /** Compares what was reported with what is stored: every object there, each with its size, and nothing besides. */
-async function checkStored(storage: Storage, prefix: string, report: BackupReport): Promise<void> {
+async function checkStored(storage: Storage, prefix: string, report: CommitReport): Promise<void> {
   const expected = new Map([...report.packs, report.index].map((part) => [`${prefix}${part.name}`, part.sizeBytes]));
   for await (const { key, sizeBytes } of storage.list(prefix)) {
     const promised = expected.get(key);
@@ -87,6 +104,13 @@ async function requireParentStored(ports: ControlPorts, storage: Storage, link: 
   const message = `Backup ${link.parentId} is damaged in storage: ${key} is not in the repository.`;
   await raise(ports, ports.catalog.db, { kind: DAMAGED_FINDING_KIND, subject: `backup:${link.parentId}`, severity: "critical", message, remedy });
   throw new HoldfastError("CHAIN_BROKEN", `The incremental ${link.attemptId} builds on backup ${link.parentId}, whose manifest ${key} is not in the repository.`, { hint: remedy });
+}
+
+async function manifestFor(ports: ControlPorts, db: CatalogDb, from: { attempt: AttemptRow; work: Work; report: CommitReport; repositoryId: string }): Promise<Manifest> {
+  const { attempt, work, report, repositoryId } = from;
+  if (work.kind === "backup" && report.kind === "backup") return buildManifest(ports, db, { attempt, work, report, repositoryId });
+  if (work.kind === "reseal" && report.kind === "reseal") return resealedManifest(ports, db, { attempt, work, report });
+  throw new HoldfastError("INTERNAL", `Attempt ${attempt.id} of a ${work.kind} job cannot be committed with a ${report.kind} report.`);
 }
 
 async function buildManifest(
@@ -137,9 +161,10 @@ export async function completeCommit(ports: ControlPorts, attemptId: string): Pr
   await lockCommitted(ports, { repository, policy: manifest.policy, keys: [key] });
   ports.log.info({ attemptId }, "manifest is stored");
   await inTransaction(ports.catalog.db, async (db) => {
-    const result: unknown = JSON.parse(attempt.commitResult ?? "null");
+    const result = JSON.parse(attempt.commitResult ?? "null") as CommitResult | null;
     if (!(await succeedAttempt(ports, db, attempt, result))) return;
     await insertBackup(db, backupRow(manifest, { repository: attempt.repository, document: documentFacts(document) }));
+    if (result?.nextJobId !== undefined) await insertNextReseal(ports, db, { attempt, jobId: result.nextJobId });
     await insertVerifyJobAfter(ports, db, manifest);
     await clear(ports, db, commitFinding(attemptId));
   });

@@ -67,11 +67,11 @@ export async function knockDueJobs(ports: ControlPorts): Promise<number> {
   return jobs.length;
 }
 
-/** Whether a job may start beside those that run: within its kind's limit, and one backup of an instance at a time. */
+/** Whether a job may start beside those that run: within its kind's limit, and one backup (shipping, reseal) of an instance at a time. */
 export function mayStart(job: Pick<JobRow, "kind" | "instanceId">, active: readonly Pick<JobRow, "kind" | "instanceId">[], limits: ControlSettings["runningLimits"]): boolean {
   const same = active.filter((other) => other.kind === job.kind);
   if (same.length >= (limits[job.kind] ?? Number.POSITIVE_INFINITY)) return false;
-  const alone = job.kind === "backup" || job.kind === "ship";
+  const alone = job.kind === "backup" || job.kind === "ship" || job.kind === "reseal";
   return !(alone && same.some((other) => other.instanceId === job.instanceId));
 }
 

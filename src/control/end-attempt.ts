@@ -72,7 +72,7 @@ function nextTry({ kind, attemptCount }: Pick<JobRow, "kind" | "attemptCount">, 
 
 async function raiseFailure(ports: Ports, db: CatalogDb, job: JobRow, error: ErrorRecord): Promise<void> {
   const message = `${job.kind === "ship" ? "Log shipping" : `The ${job.kind} job ${job.id}`} failed: ${error.message}`;
-  await raise(ports, db, { kind: `${job.kind}-failed`, subject: jobSubject(job), severity: job.kind === "probe" ? "warning" : "critical", message, remedy: error.hint });
+  await raise(ports, db, { kind: `${job.kind}-failed`, subject: jobSubject(job), severity: job.kind === "probe" || job.kind === "reseal" ? "warning" : "critical", message, remedy: error.hint });
 }
 
 /** Fails a due job that could not even be ordered. */

@@ -14,7 +14,7 @@ import { recordProbe } from "./probe-results.ts";
 import { endTimelineAfter } from "./timelines.ts";
 import { finishVerification } from "./verification-results.ts";
 
-type Small = Exclude<Report, { kind: "backup" | "verify" | "check" }>;
+type Small = Exclude<Report, { kind: "backup" | "reseal" | "verify" | "check" }>;
 
 /**
  * Ends an attempt as its agent reports it; a backup or verification is committed before the answer. Reporting twice
@@ -43,7 +43,7 @@ async function end(ports: ControlPorts, settings: Pick<ControlSettings, "maxAtte
   const { claim, attempt, outcome } = call;
   if (outcome.status === "done") {
     const { report } = outcome;
-    if (report.kind === "backup") return commitBackup(ports, claim, report);
+    if (report.kind === "backup" || report.kind === "reseal") return commitBackup(ports, claim, report);
     if (report.kind === "verify") return finishVerification(ports, claim, report.result);
     if (report.kind === "check") return finishCheck(ports, claim);
     return inTransaction(ports.catalog.db, (db) => succeedSmall(ports, db, attempt, report));

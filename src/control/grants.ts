@@ -8,7 +8,7 @@ import { HoldfastError } from "../lib/errors.ts";
 import { ID_PATTERN } from "../lib/ids.ts";
 import type { BackupRef, SegmentRef } from "../model/backup.ts";
 import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
-import type { Work } from "../model/job.ts";
+import type { JobKind, Work } from "../model/job.ts";
 import { backupPrefix, INDEX_NAME, logPrefix, packName, type StoredPart } from "../model/manifest.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import { type ControlPorts, type ControlSettings, storageOf } from "./ports.ts";
@@ -46,6 +46,8 @@ export function readableObjects(work: Work): ReadableObject[] {
       return [...work.plan.chain.flatMap(objectsOfBackup), ...work.plan.segments.flatMap(objectsOfSegment)];
     case "verify":
       return [...work.chain.flatMap(objectsOfBackup), ...work.segments.flatMap(objectsOfSegment)];
+    case "reseal":
+      return objectsOfBackup(work.source);
     case "check":
       return work.objects.map(({ key, sizeBytes, sha256 }) => ({ repository: work.repository, key, sizeBytes, sha256 }));
   }
@@ -123,14 +125,17 @@ function pickSize(object: { sizeBytes: number; sha256: string }): { sizeBytes: n
   return { sizeBytes: object.sizeBytes, sha256: object.sha256 };
 }
 
+/** Kinds of jobs that write under a prefix of their attempt, or pieces of log; the others write nothing. */
+const WRITING_KINDS: ReadonlySet<string> = new Set<JobKind>(["backup", "reseal", "ship"]);
+
 /** Checks the names, records until when they may be written, and gives their prefix. */
 async function admit(db: CatalogDb, attempt: AttemptRow, objects: readonly { name: string }[], expiresAtMs: number): Promise<string> {
   const job = await getJobRow(db, attempt.jobId);
-  if (job.instanceId === null || (job.kind !== "backup" && job.kind !== "ship")) {
+  if (job.instanceId === null || !WRITING_KINDS.has(job.kind)) {
     throw new HoldfastError("GRANT_INVALID", `Attempt ${attempt.id} is of a ${job.kind} job, which writes nothing.`);
   }
-  const prefix = job.kind === "backup" ? backupPrefix(job.instanceId, attempt.id) : logPrefix(job.instanceId, attempt.timeline);
-  const admissible = job.kind === "backup" ? isBackupObjectName : (name: string): boolean => segmentIdOf(name) !== null;
+  const prefix = job.kind === "ship" ? logPrefix(job.instanceId, attempt.timeline) : backupPrefix(job.instanceId, attempt.id);
+  const admissible = job.kind === "ship" ? (name: string): boolean => segmentIdOf(name) !== null : isBackupObjectName;
   for (const { name } of objects) {
     if (!admissible(name)) throw new HoldfastError("GRANT_INVALID", `'${name}' is not the name of an object that a ${job.kind} attempt writes.`);
   }

@@ -38,11 +38,12 @@ export async function summarize(db: CatalogDb, instance: Instance): Promise<Inst
   const backups = await backupsOfInstance(db, instance.id);
   const segments = (await logOfInstance(db, instance.id)).map((ref) => ref.segment);
   const damage = await knownDamageOf(db);
+  const taken = backups.filter((backup) => backup.resealedFrom === undefined);
   const subjects = [`instance:${instance.id}`, ...backups.map((backup) => `backup:${backup.backupId}`)];
   return {
     ...instance,
-    lastFullAt: backups.find((backup) => backup.kind === "full")?.committedAt ?? null,
-    lastBackupAt: backups[0]?.committedAt ?? null,
+    lastFullAt: taken.find((backup) => backup.kind === "full")?.committedAt ?? null,
+    lastBackupAt: taken[0]?.committedAt ?? null,
     lastVerifiedAt: await lastVerifiedAt(db, instance.id),
     ...reach(instance.id, backups.filter((backup) => !isDamagedBackup(damage, backup)), segments.filter((segment) => !isDamagedSegment(damage, segment))),
     backupCount: backups.length,

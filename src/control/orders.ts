@@ -21,6 +21,7 @@ import { knownDamageOf } from "./damage.ts";
 import type { PlannedWork, PlanWork } from "./dispatch.ts";
 import { backupsOfInstance, refsOf, renewPlan } from "./plan-restore.ts";
 import type { ControlPorts } from "./ports.ts";
+import { resealWork } from "./reseal.ts";
 import { openTimeline } from "./timelines.ts";
 
 export interface OrderPorts extends Pick<ControlPorts, "clock" | "newId"> {
@@ -43,6 +44,7 @@ export function createPlanWork(ports: OrderPorts): PlanWork {
     if (params.kind === "check") return checkWork(db, job, params);
     if (params.kind === "restore") return restoreWork(db, params);
     if (params.kind === "verify") return verifyWork(db, job, params);
+    if (params.kind === "reseal") return resealWork(db, params, ports.metadataRecipient);
     const subject = await subjectOf(db, ports, job);
     if (params.kind === "backup") return backupWork(subject, job, params.backupKind);
     return params.kind === "ship" ? shipWork(subject) : probeWork(subject);

@@ -42,7 +42,7 @@ export const DEFAULT_SETTINGS: ControlSettings = {
   heartbeatEveryMs: 5_000,
   grantMs: 15 * 60_000,
   maxAttempts: 3,
-  runningLimits: { backup: 4, verify: 1, restore: 4, check: 1, probe: 8 },
+  runningLimits: { backup: 4, verify: 1, restore: 4, check: 1, probe: 8, reseal: 2 },
   shipRetryMs: 30_000,
   probeEveryMs: 24 * 3_600_000,
   shipsLog: true,

@@ -10,7 +10,7 @@ import type { CatalogDb } from "../catalog/schema.ts";
 import { currentTimeline } from "../catalog/timelines.ts";
 import { isoTime } from "../lib/clock.ts";
 import { asHoldfastError } from "../lib/errors.ts";
-import type { Backup } from "../model/backup.ts";
+import { type Backup, isTakenLater } from "../model/backup.ts";
 import { wholeChains } from "../model/chain.ts";
 import { isDamagedBackup } from "../model/damage.ts";
 import type { Instance } from "../model/instance.ts";
@@ -189,7 +189,7 @@ async function newestSoundBackup(db: CatalogDb, instanceId: string): Promise<Bac
   if (newest === null || damage.size === 0) return newest;
   const sound = (await backupsOfInstance(db, instanceId)).filter((backup) => !isDamagedBackup(damage, backup));
   const tips = wholeChains(sound).map(({ tip }) => tip);
-  return tips.reduce<Backup | null>((best, tip) => (best === null || tip.backupId > best.backupId ? tip : best), null) ?? newest;
+  return tips.reduce<Backup | null>((best, tip) => (best === null || isTakenLater(tip, best) ? tip : best), null) ?? newest;
 }
 
 /** How long the log may need to reach the recorded position before a T4 verification asks for it. */

@@ -31,7 +31,7 @@ export async function sweepDeadAttempts(ports: ControlPorts): Promise<Swept> {
   if (await isFrozen(ports.catalog.db)) return { keys };
   const nowMs = ports.clock.nowMs();
   for (const attempt of await unsweptAttempts(ports.catalog.db, nowMs - GRACE_MS)) {
-    if (attempt.jobKind === "backup" && attempt.instanceId !== null && attempt.lastGrantExpiresAtMs > 0) {
+    if ((attempt.jobKind === "backup" || attempt.jobKind === "reseal") && attempt.instanceId !== null && attempt.lastGrantExpiresAtMs > 0) {
       const swept = await sweepPrefix(ports, { attemptId: attempt.id, instanceId: attempt.instanceId, repository: attempt.repository });
       if (swept === null) continue;
       keys.push(...swept);

@@ -3,6 +3,7 @@ import { runBackup } from "./backup.ts";
 import { runCheck } from "./check.ts";
 import type { JobPorts } from "./ports.ts";
 import { runProbe } from "./probe.ts";
+import { runReseal } from "./reseal.ts";
 import { runRestore } from "./restore.ts";
 import { runShip } from "./ship.ts";
 import { runVerify } from "./verify.ts";
@@ -23,5 +24,7 @@ export function runJob(ports: JobPorts): Promise<Report> {
       return runProbe(ports, work);
     case "check":
       return runCheck(ports, work);
+    case "reseal":
+      return runReseal(ports, work);
   }
 }

@@ -21,11 +21,19 @@ export const backupSchema = z.object({
   storedBytes: sizeBytesSchema,
   packCount: z.number().int(),
   facts: backupFactsSchema,
+  /** The backup that this one was resealed from, as it was taken; absent where this one was taken itself. */
+  resealedFrom: idSchema.optional(),
   holds: z.array(holdSchema),
   /** The newest verification; null while there was none. */
   verification: z.object({ verificationId: idSchema, tier: tierSchema, status: z.enum(["passed", "failed"]), at: isoTimeSchema }).nullable(),
 });
 export type Backup = z.infer<typeof backupSchema>;
+
+/** Whether `a` holds a later state than `b`, or the same one stored later: the id of a resealed backup says only when it was sealed. */
+export function isTakenLater(a: Pick<Backup, "backupId" | "resealedFrom">, b: Pick<Backup, "backupId" | "resealedFrom">): boolean {
+  const [takenA, takenB] = [a.resealedFrom ?? a.backupId, b.resealedFrom ?? b.backupId];
+  return takenA > takenB || (takenA === takenB && a.backupId > b.backupId);
+}
 
 /** What a reader of a backup needs to know of it; orders carry it, so that agents read no manifests. */
 export const backupRefSchema = z.object({

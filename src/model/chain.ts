@@ -1,11 +1,11 @@
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
-import type { Backup } from "./backup.ts";
+import { type Backup, isTakenLater } from "./backup.ts";
 import type { BackupFacts } from "./manifest.ts";
 import { comparePositions, formatPosition, type LogPosition } from "./position.ts";
 import { TIERS } from "./policy.ts";
 
 /** What a decision about chains needs to know of a backup. */
-export type ChainLink = Pick<Backup, "backupId" | "instanceId" | "kind" | "parentId" | "timeline" | "verification"> & {
+export type ChainLink = Pick<Backup, "backupId" | "instanceId" | "kind" | "parentId" | "timeline" | "verification" | "resealedFrom"> & {
   readonly facts: Pick<BackupFacts, "fromLsn" | "toLsn" | "dataIdentity" | "logPosition">;
 };
 
@@ -100,7 +100,7 @@ export function failedVerification(chain: readonly ChainLink[]): NonNullable<Cha
  */
 export function newestChainTip<B extends ChainLink>(backups: readonly B[], timeline: string): B | null {
   const own = backups.filter((backup) => backup.timeline === timeline);
-  const newest = own.reduce<B | null>((best, backup) => (best === null || backup.backupId > best.backupId ? backup : best), null);
+  const newest = own.reduce<B | null>((best, backup) => (best === null || isTakenLater(backup, best) ? backup : best), null);
   const same = own.filter((backup) => backup.facts.dataIdentity === newest?.facts.dataIdentity);
   const tips = wholeChains(same).filter(({ chain }) => failedVerification(chain) === null);
   return tips.map(({ tip }) => tip).reduce<B | null>((best, tip) => (best === null || furtherLsn(tip, best) ? tip : best), null);

@@ -14,5 +14,7 @@ export const jobParamsSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("verify"), backupId: idSchema, tier: tierSchema }),
   z.object({ kind: z.literal("probe") }),
   z.object({ kind: z.literal("check"), repository: nameSchema, depth: checkDepthSchema, sample: sampleSchema.nullable().default(null), rateBytesPerS: z.number().int().positive().nullable().default(null) }),
+  /** `parentId`: what the new backup builds on. `then`: those that build on it, to be resealed after it, in order. */
+  z.object({ kind: z.literal("reseal"), backupId: idSchema, parentId: idSchema.nullable(), then: z.array(idSchema) }),
 ]);
 export type JobParams = z.infer<typeof jobParamsSchema>;

@@ -10,7 +10,7 @@ import { tableCountSchema } from "./backup-index.ts";
 import { errorRecordSchema, idSchema, isoTimeSchema, nameSchema, sha256Schema, sizeBytesSchema } from "./scalars.ts";
 import { phaseSchema, verificationResultSchema } from "./verification.ts";
 
-export const jobKindSchema = z.enum(["backup", "ship", "restore", "verify", "probe", "check"]);
+export const jobKindSchema = z.enum(["backup", "ship", "restore", "verify", "probe", "check", "reseal"]);
 export type JobKind = z.infer<typeof jobKindSchema>;
 
 /** due → running → committing → succeeded | failed | cancelled. A job whose attempt is lost goes back to due. */
@@ -114,13 +114,25 @@ export const checkOrderSchema = z.object({
   rateBytesPerS: z.number().int().positive().nullable(),
 });
 
-export const workSchema = z.discriminatedUnion("kind", [backupOrderSchema, shipOrderSchema, restoreOrderSchema, verifyOrderSchema, probeOrderSchema, checkOrderSchema]);
+/** To seal the bytes of a backup anew, with keys of its own and to these recipients, under the attempt's prefix. */
+export const resealOrderSchema = z.object({
+  kind: z.literal("reseal"),
+  source: backupRefSchema,
+  /** What the new backup builds on; null for a full. */
+  parentId: idSchema.nullable(),
+  sealing: sealingSchema,
+});
+
+export const workSchema = z.discriminatedUnion("kind", [
+  backupOrderSchema, shipOrderSchema, restoreOrderSchema, verifyOrderSchema, probeOrderSchema, checkOrderSchema, resealOrderSchema,
+]); // prettier-ignore
 export type Work = z.infer<typeof workSchema>;
 export type BackupOrder = z.infer<typeof backupOrderSchema>;
 export type ShipOrder = z.infer<typeof shipOrderSchema>;
 export type RestoreOrder = z.infer<typeof restoreOrderSchema>;
 export type VerifyOrder = z.infer<typeof verifyOrderSchema>;
 export type CheckOrder = z.infer<typeof checkOrderSchema>;
+export type ResealOrder = z.infer<typeof resealOrderSchema>;
 
 /** Everything an agent needs to do one attempt. */
 export const orderSchema = z.object({
@@ -153,9 +165,11 @@ export const reportSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("probe"), report: probeReportSchema }),
   /** What was read was reported on the way. */
   z.object({ kind: z.literal("check") }),
+  z.object({ kind: z.literal("reseal"), packs: z.array(storedPartSchema).min(1), index: storedPartSchema, phases: z.array(phaseSchema) }),
 ]);
 export type Report = z.infer<typeof reportSchema>;
 export type BackupReport = Extract<Report, { kind: "backup" }>;
+export type ResealReport = Extract<Report, { kind: "reseal" }>;
 
 export const outcomeSchema = z.discriminatedUnion("status", [
   z.object({ status: z.literal("done"), report: reportSchema }),
@@ -200,7 +214,7 @@ export const jobSchema = z.object({
   cancelRequested: z.boolean(),
   attempts: z.array(attemptSchema),
   error: errorRecordSchema.nullable(),
-  /** Result of a restore, verification, probe or check; the backup id of a backup. */
+  /** Result of a restore, verification, probe or check; the backup id of a backup or reseal. */
   result: z.unknown(),
 });
 export type Job = z.infer<typeof jobSchema>;

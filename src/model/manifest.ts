@@ -52,6 +52,9 @@ export const backupOriginSchema = z.object({
   endedAt: isoTimeSchema,
 });
 
+/** Which backup a resealed one holds the very bytes of, as it was taken (never a copy of it), and since when. */
+export const resealedSchema = z.object({ from: idSchema, at: isoTimeSchema });
+
 /** The commit record of a backup: written last, by the server, signed. No names of tables. */
 export const manifestSchema = z.object({
   formatVersion: z.literal(FORMAT_VERSION),
@@ -61,12 +64,14 @@ export const manifestSchema = z.object({
   /** `createdAt` lets a rebuilt catalog say since when the instance is known. */
   instance: z.object({ id: idSchema, name: z.string(), engine: z.string(), createdAt: isoTimeSchema.optional() }),
   policy: z.string(),
+  /** Times are those of the backup that was resealed. */
   ...backupOriginSchema.shape,
   stream: z.object({ format: z.string(), sizeBytes: sizeBytesSchema }),
   packs: z.array(storedPartSchema).min(1),
   index: storedPartSchema,
   recipients: z.array(z.string()).min(1),
   facts: backupFactsSchema,
+  resealed: resealedSchema.optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

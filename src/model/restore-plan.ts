@@ -1,6 +1,6 @@
 import { isoTime } from "../lib/clock.ts";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
-import type { Backup, CoverageGap } from "./backup.ts";
+import { type Backup, type CoverageGap, isTakenLater } from "./backup.ts";
 import { bestChainFor, chainOf, failedVerification, wholeChains } from "./chain.ts";
 import { segmentsBetween } from "./coverage.ts";
 import type { Instance } from "./instance.ts";
@@ -101,7 +101,7 @@ function lineagesOf({ backups, segments }: RestoreQuestion): Lineage[] {
 /** A server that keeps no log has only its backups to go back to. */
 function withoutLog(question: RestoreQuestion): RestoreChoice {
   const { instance, goal, backups } = question;
-  const newest = wholeChains(backups).sort((a, b) => (a.tip.backupId < b.tip.backupId ? 1 : -1))[0];
+  const newest = wholeChains(backups).sort((a, b) => (isTakenLater(a.tip, b.tip) ? -1 : 1))[0];
   if (newest === undefined) throw new HoldfastError("OUT_OF_COVERAGE", `${instance.name} has no backup that can be restored.`, { hint: "Take one with `holdfast backup run`." });
   if (goal.kind !== "latest") {
     throw new HoldfastError("OUT_OF_COVERAGE", `No log of ${instance.name} is stored, so only the backups themselves can be reached.`, {

@@ -35,11 +35,16 @@ export class PackBuilder {
   /** Takes one zstd frame; its buffer is the caller's again afterwards. Gives the sealed bytes that this pack now holds in memory. */
   add(frame: Uint8Array, plain: { streamOffset: number; plainBytes: number }): number {
     this.#frames.push({ ...plain, packOffset: this.#payloadBytes, frameBytes: frame.byteLength });
-    this.#payloadBytes += frame.byteLength;
     this.#plainBytes += plain.plainBytes;
-    // Piece by piece, while the processor's cache still holds it.
-    for (const sealed of this.#sealer.update(frame)) this.#hash.update(sealed);
+    this.append(frame);
     return this.sizeBytes;
+  }
+
+  /** Takes a piece of payload whose frames somebody else knows. */
+  append(payload: Uint8Array): void {
+    this.#payloadBytes += payload.byteLength;
+    // Piece by piece, while the processor's cache still holds it.
+    for (const sealed of this.#sealer.update(payload)) this.#hash.update(sealed);
   }
 
   /** Size of the object if it ended here. */

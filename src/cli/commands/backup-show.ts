@@ -19,6 +19,7 @@ export const backupShowCommand: Command = {
         `LSN ${facts.fromLsn} to ${facts.toLsn}`,
         `log goes on at ${facts.logPosition === null ? "(no log)" : `${formatPosition(facts.logPosition)}, GTID ${facts.logPosition.gtid}`}`,
         `${String(facts.fileCount)} files in ${String(manifest.packs.length)} packs, ${formatBytes(backup.storedBytes)} stored in ${backup.repository}`,
+        ...(manifest.resealed === undefined ? [] : [`resealed from ${manifest.resealed.from} at ${manifest.resealed.at}`]),
         `readable by ${manifest.recipients.join(", ")}`,
         ...backup.holds.map((hold) => `held by ${hold.by} since ${hold.at}: ${hold.reason}`),
       ].join("\n"),

@@ -4,7 +4,7 @@ import { jobSchema } from "../job.ts";
 import { backupKindSchema, manifestSchema } from "../manifest.ts";
 import { tierSchema } from "../policy.ts";
 import { verificationReportSchema } from "../verification.ts";
-import { idSchema } from "../scalars.ts";
+import { idSchema, sizeBytesSchema } from "../scalars.ts";
 import { route } from "./route.ts";
 
 export const backupRoutes = {
@@ -43,6 +43,21 @@ export const backupRoutes = {
     role: "operator",
     input: z.object({ backupId: idSchema, tier: tierSchema.optional() }),
     output: z.object({ job: jobSchema }),
+  }),
+  reseal: route({
+    name: "backups.reseal",
+    method: "POST",
+    path: "/v1/backups/:backupId/reseals",
+    summary: "Seal a backup, and what it builds on, anew to the recipients of its policy; what is stored is not touched. The end of each job begins the next.",
+    role: "operator",
+    input: z.object({ backupId: idSchema }),
+    output: z.object({
+      job: jobSchema,
+      /** To be sealed anew, in order; the one that was asked for is the last. */
+      backupIds: z.array(idSchema),
+      /** What of the log lies behind the backup: it stays sealed as it is. */
+      log: z.object({ pieces: z.number().int(), storedBytes: sizeBytesSchema }),
+    }),
   }),
   hold: route({
     name: "backups.hold",

@@ -3,6 +3,7 @@ import { reportsOfBackup } from "../../catalog/verifications.ts";
 import { placeHold, releaseHolds } from "../../control/holds.ts";
 import { requireInstance } from "../../control/instances-view.ts";
 import { backupsOfInstance } from "../../control/plan-restore.ts";
+import { requestReseal } from "../../control/request-reseal.ts";
 import { requestBackup, requestVerification, requireBackup, requireCurrent } from "../../control/requests.ts";
 import { isHoldfastError } from "../../lib/errors.ts";
 import { api } from "../../model/api/index.ts";
@@ -27,6 +28,7 @@ export const backupRoutes = [
   }),
   implement(backups.run, async ({ instance: name, kind }, { dispatcher: { ports } }) => ({ job: await requestBackup(ports, await requireCurrent(ports.catalog.db, name), kind) })),
   implement(backups.verify, async ({ backupId, tier }, { dispatcher }) => ({ job: await requestVerification(dispatcher, backupId, tier) })),
+  implement(backups.reseal, ({ backupId }, { dispatcher: { ports } }) => requestReseal(ports, backupId)),
   implement(backups.hold, async ({ backupId, reason, by }, { dispatcher: { ports } }, { caller }) => {
     await requireBackup(ports.catalog.db, backupId);
     return { backup: await placeHold(ports, { backupId, reason, by: nameOf(caller, by) }) };
