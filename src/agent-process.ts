@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sandboxUserFrom } from "./accounts.ts";
-import { admitOrder, type AgentOptions, apiKnocks, OWN_POOLS, runAgent } from "./agent/index.ts";
+import { admitOrder, type AgentOptions, apiKnocks, OWN_POOLS, permitListed, permitSigned, type Pins, runAgent } from "./agent/index.ts";
 import type { AgentConfig } from "./agent-config.ts";
 import { agentGates } from "./agent-gate.ts";
 import { type AgentIdentity, alreadyJoined, identityPath, keepIdentity, readIdentity, replaceIdentity } from "./agent-identity.ts";
@@ -17,6 +17,7 @@ import type { Log } from "./lib/log.ts";
 import { Pace } from "./lib/pace.ts";
 import { api } from "./model/api/index.ts";
 import { checkedFingerprint } from "./profiles.ts";
+import { seenRecipients } from "./seen-recipients.ts";
 import { keepCompiledCode, prepareStateDir, stateDirAt } from "./state-dir.ts";
 
 /** Also asked without a knock, should one be lost. */
@@ -39,6 +40,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
   const gates = await agentGates(config, { publicKey: identity.signingPublicKey, clock });
   if (gates.openedHere.length > 0) log.warn({ repositories: gates.openedHere }, "this machine opens repositories itself: whoever is root here has what opens them; a gateway keeps that elsewhere");
   const { session, name, pools } = await begin(client, log, signal);
+  const pins = pinsOf(config, name);
   log.info({ server: identity.server, agent: name, pools, instances: Object.keys(config.instances) }, "the agent has begun");
   const stopping = new AbortController();
   const end = (): void => {
@@ -56,7 +58,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
     },
     client,
     gate: gates.gate,
-    admit: (order) => admitOrder(order, { agent: name, instances: new Map(Object.entries(config.instances)), recipients: config.recipients, restoreTargets: config.restoreTargets, restoreConnections: config.restoreConnections }),
+    admit: (order) => admitOrder(order, pins),
     queue: apiKnocks(client, session, { log }),
     pools: [OWN_POOLS],
     engines: new Map(engines.map((engine) => [engine.kind, engine])),
@@ -74,6 +76,12 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
   signal.removeEventListener("abort", end);
   gates.close();
   if (dismissal !== undefined) throw asHoldfastError(dismissal);
+}
+
+/** What the agent's own file permits. */
+function pinsOf({ stateDir, instances, recipients = [], organisationKey, restoreTargets, restoreConnections }: AgentConfig, agent: string): Pins {
+  const permitRecipients = organisationKey === undefined ? permitListed(recipients) : permitSigned(organisationKey, seenRecipients(stateDir));
+  return { agent, instances: new Map(Object.entries(instances)), permitRecipients, restoreTargets, restoreConnections };
 }
 
 /** What every agent's uploads go through, in the server's process or in one of its own. */

@@ -36,7 +36,7 @@ export interface Config {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** Where the API listens besides its socket; nowhere unless told. */
   readonly listen?: ListenConfig | undefined;
-  readonly keys: { readonly recipients: readonly string[]; readonly identities: readonly string[] };
+  readonly keys: { readonly recipients: readonly string[]; readonly recipientsSigned?: string | undefined; readonly identities: readonly string[] };
   /** Where the identities are, when they are in a process of their own; `keys.identities` is empty then. */
   readonly keyholder?: KeyholderPlace | undefined;
   readonly repositories: Readonly<Record<string, RepositoryConfig>>;
@@ -58,6 +58,7 @@ function buildSchema(): z.ZodType {
     logLevel: z.enum(LOG_LEVELS).default("info").describe("What the log in the state directory holds."),
     keys: z.strictObject({
       recipients: z.array(z.string()).min(1).describe("age recipients of every backup: at least a daily one and an offline escrow."),
+      recipientsSigned: file.optional().describe("A list of exactly these recipients with the signature of the organisation's key (`holdfast key sign-recipients`), for agents that pin that key."),
       identities: z.array(z.string().meta({ path: true })).default([]).describe("Files with age identities for the keyholder inside `up`; needed to restore and to verify."),
     }),
     keyholder: z

@@ -3,7 +3,7 @@ import { asGroup, type Fault, LOG_LEVELS, type Raw, readConfigForm } from "./con
 import { parseAddress } from "./lib/address.ts";
 
 /** A raw Ed25519 public key in base64url: 32 bytes. */
-const SIGNING_KEY = /^[A-Za-z0-9_-]{43}$/;
+export const SIGNING_KEY = /^[A-Za-z0-9_-]{43}$/;
 const DEFAULT_STATE_DIR = "./keyholder-state";
 
 const perMinute = z.number().int().min(1).max(10_000_000);

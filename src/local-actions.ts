@@ -18,6 +18,7 @@ import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
 import { checkReleaseLog } from "./keys/release-log.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { createLog } from "./lib/log.ts";
+import { makeOrganisationKey, signRecipients } from "./organisation-key.ts";
 import { rebuildCatalogFrom } from "./rebuild.ts";
 import { recoverServer } from "./recover.ts";
 import { rotateRecipient } from "./rotate-recipient.ts";
@@ -54,6 +55,8 @@ export function localActions(host: LocalHost): LocalActions {
     keyLog: ({ path, head }) => checkReleaseLog(path, head),
     doctor: ({ config }) => diagnoseHere(config, env),
     keyGenerate: ({ path }) => makeKey(path),
+    keyOrganisation: ({ path }) => makeOrganisationKey(path),
+    keySignRecipients: (options) => signRecipients({ ...options, clock: systemClock }),
     keyCeremony: (options) => keyCeremony({ ...options, terminal: openTerminal(host.stdin, host.stderr) }),
     keyFromPaper: ({ path, signal }) => keyFromPaper({ path, signal, clock: systemClock, terminal: openTerminal(host.stdin, host.stderr) }),
     keyCheck: async ({ config: configPath, path }) => {

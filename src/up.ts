@@ -29,6 +29,7 @@ import { idFactory } from "./lib/ids.ts";
 import type { Log } from "./lib/log.ts";
 import { api } from "./model/api/index.ts";
 import { grantVerifier } from "./model/grant-check.ts";
+import type { SignedRecipients } from "./model/signed-recipients.ts";
 import { logIndexOpener } from "./open-log-index.ts";
 import { type Queue, queues } from "./queue/index.ts";
 import { buildApp } from "./server/app.ts";
@@ -36,6 +37,7 @@ import type { ServerContext } from "./server/context.ts";
 import { routes } from "./server/routes/index.ts";
 import { listenFingerprint, serveNetwork } from "./serve-network.ts";
 import { serveSocket } from "./server/serve-socket.ts";
+import { readSignedRecipients } from "./signed-recipients.ts";
 import { keepCompiledCode, prepareStateDir, type ServerKeys, serverKeys, type StateDir, stateDirAt } from "./state-dir.ts";
 import type { Storage } from "./storage/storage.ts";
 import { openStorages } from "./storages.ts";
@@ -90,7 +92,7 @@ interface Core {
   readonly ports: ControlPorts;
   readonly dispatcher: Dispatcher;
   /** Changes when a configuration is applied. */
-  readonly current: { config: Config };
+  readonly current: { config: Config; signedRecipients: SignedRecipients | undefined };
   readonly storages: Map<string, ReturnType<ControlPorts["storages"]["get"]> & object>;
   readonly agentName: string;
   /** Jobs that this process was asked for; kept for a command only. */
@@ -129,9 +131,10 @@ async function openCore(options: UpOptions, state: StateDir, closers: Closers): 
   const ports: ControlPorts = { catalog, storages, signer: keys.signer, clock, newId: idFactory(), log, queue };
   // Somebody waits for the one job of a command: its error is worth more than another try.
   const all: ControlSettings = { ...DEFAULT_SETTINGS, ...leaseSettings(options), ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
-  const planWork = createPlanWork({ clock, newId: ports.newId, metadataRecipient: keys.metadata.recipient });
+  const current: Core["current"] = { config, signedRecipients: await readSignedRecipients(config) };
+  const planWork = createPlanWork({ clock, newId: ports.newId, metadataRecipient: keys.metadata.recipient, signedRecipients: () => current.signedRecipients });
   const dispatcher: Dispatcher = { ports, leases: createLeases(ports, all), settings: all, planWork };
-  return { keys, ports, dispatcher, current: { config }, storages, asked, agentName: config.agent.name ?? hostname() };
+  return { keys, ports, dispatcher, current, storages, asked, agentName: config.agent.name ?? hostname() };
 }
 
 /** Makes the configuration the catalog's own and finishes what a crash cut short. */
@@ -225,7 +228,12 @@ function contextOf({ clock, log, wrapStorage, mode, parts, config: started }: Up
     heldRecipients: () => keyholder.heldRecipients(),
     configuration: {
       sourceName: () => current.config.sourceName,
-      parse: (yaml, sourceName) => requireSameState(current.config, parseConfig(yaml, sourceName, process.env)),
+      parse: async (yaml, sourceName) => {
+        const config = requireSameState(current.config, parseConfig(yaml, sourceName, process.env));
+        // What could not be put into orders must not become the catalog's.
+        await readSignedRecipients(config);
+        return config;
+      },
       // What comes here was made by `parse` above: it is a whole configuration.
       applied: (desired) => takeOver(core, desired as Config, wrapStorage),
     },
@@ -251,6 +259,7 @@ async function takeOver(core: Core, config: Config, wrapStorage: UpOptions["wrap
   storages.clear();
   for (const [name, storage] of opened) storages.set(name, storage);
   current.config = config;
+  current.signedRecipients = await readSignedRecipients(config);
   await openRepositories(ports);
   await guardedPass(ports, keepStateLoop(core));
 }

@@ -55,7 +55,7 @@ function section(command: Command): string {
 function usage({ name, arguments: words = [], options = [] }: Command): string {
   const required = options.filter((option) => option.required === true).map(({ flags }) => flags);
   const rest = options.length > required.length ? ["[options]"] : [];
-  const named = words.map((word) => (word.optional === true ? `[${word.name}]` : `<${word.name}>`));
+  const named = words.map(({ name: word, isList, optional }) => (optional === true ? `[${word}]` : `<${word}${isList === true ? "..." : ""}>`));
   return ["holdfast", name, ...named, ...required, ...rest].join(" ");
 }
 

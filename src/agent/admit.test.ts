@@ -6,6 +6,7 @@ import { orderOf, probeWork, shipWork } from "../../test/fakes/agent-server.ts";
 import type { Order, Work } from "../model/job.ts";
 import type { RestoreTarget } from "../model/restore.ts";
 import { admitOrder, type Pins } from "./admit.ts";
+import { permitListed } from "./recipient-pins.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -20,7 +21,7 @@ const own = { socket: "/run/own.sock", user: "backup" };
 const pins = (changes: Partial<Pins> = {}): Pins => ({
   agent: "db1",
   instances: new Map([["shop", { engine: "mysql", connection: own }]]),
-  recipients: ["age1x", "age1escrow"],
+  permitRecipients: permitListed(["age1x", "age1escrow"]),
   restoreTargets: [join(dir, "restores")],
   restoreConnections: [{ socket: "/run/other.sock", user: "loader" }],
   ...changes,

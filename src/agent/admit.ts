@@ -4,6 +4,7 @@ import { canonicalJson } from "../lib/canonical-json.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import type { Order } from "../model/job.ts";
 import type { RestoreTarget } from "../model/restore.ts";
+import type { PermitRecipients } from "./recipient-pins.ts";
 
 /** What an agent's own machine permits, whatever the server orders. */
 export interface Pins {
@@ -11,8 +12,8 @@ export interface Pins {
   readonly agent: string;
   /** By name: those that it serves, and how it reaches them. */
   readonly instances: ReadonlyMap<string, { readonly engine: string; readonly connection: Record<string, unknown> }>;
-  /** Exactly to these every backup and piece of log is encrypted. */
-  readonly recipients: readonly string[];
+  /** To whom every backup and piece of log is encrypted. */
+  readonly permitRecipients: PermitRecipients;
   /** Directories below which restores may write. */
   readonly restoreTargets: readonly string[];
   /** Servers into which a table may be loaded, in the engine's connection form. */
@@ -31,16 +32,9 @@ export async function admitOrder(order: Order, pins: Pins): Promise<Order> {
   if (pinned?.engine !== instance.engine) {
     throw refused(pins, `its file names no ${instance.engine} instance ${instance.name}`, instance.name);
   }
-  if (work.kind === "backup" || work.kind === "ship" || work.kind === "reseal") requireRecipients(work.sealing.recipients, pins);
+  if ("sealing" in work) await pins.permitRecipients(work.sealing, (why, value) => refused(pins, why, value));
   if (work.kind === "restore") await requireTarget(work.target, pins);
   return { ...order, instance: { ...instance, connection: pinned.connection } };
-}
-
-function requireRecipients(ordered: readonly string[], pins: Pins): void {
-  const foreign = ordered.find((recipient) => !pins.recipients.includes(recipient));
-  if (foreign !== undefined) throw refused(pins, `its file does not name the recipient ${foreign}`, foreign);
-  const missing = pins.recipients.find((recipient) => !ordered.includes(recipient));
-  if (missing !== undefined) throw refused(pins, `the order leaves out the recipient ${missing}, which its file demands`, missing);
 }
 
 async function requireTarget(target: RestoreTarget, pins: Pins): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Client } from "../client/client.ts";
+import type { SignedRecipients } from "../model/signed-recipients.ts";
 
 /** Which server the command line means: one far away when it names one, else the one of the configuration. */
 export interface Way {
@@ -40,6 +41,8 @@ export interface LocalActions {
     isWritten: boolean;
     diagnoses: { subject: string; status: "ok" | "warning" | "error"; message: string; remedy: string | null }[];
   }>;
+  keyOrganisation(options: { path: string }): Promise<{ path: string; publicKey: string; fingerprint: string }>;
+  keySignRecipients(options: { keyPath: string; recipients: readonly string[]; serial: number | undefined }): Promise<SignedRecipients>;
   keyLog(options: { path: string; head: string | undefined }): Promise<{ number: number; sha256: string; at: string | null }>;
   catalogRebuild(options: { config: string; repository: string | undefined; signal: AbortSignal }): Promise<{ backups: number; segments: number; verifications: number; holds: number; refused: string[]; missing: string[] }>;
   recover(options: { config: string; repository: string; fingerprint: string; identity: string; stateDir: string; signal: AbortSignal }): Promise<{
@@ -85,13 +88,13 @@ export interface OptionSpec {
   readonly required?: boolean;
 }
 
-/** One command, one file. `name` is noun and verb: `backup run`. */
+/** One command, one file. `name` is noun and verb: `backup run`. The words of an argument that `isList` come joined by a space. */
 export interface Command {
   readonly name: string;
   readonly summary: string;
   /** The noun alone does this. */
   readonly isDefault?: boolean;
-  readonly arguments?: readonly { readonly name: string; readonly description: string; readonly optional?: boolean }[];
+  readonly arguments?: readonly { readonly name: string; readonly description: string; readonly optional?: boolean; readonly isList?: boolean }[];
   readonly options?: readonly OptionSpec[];
   readonly examples?: readonly string[];
   run(context: CommandContext, args: Readonly<Record<string, string | undefined>>, options: Readonly<Record<string, unknown>>): Promise<void>;

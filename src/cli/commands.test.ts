@@ -246,6 +246,20 @@ const WELL: Readonly<Record<string, { argv: readonly string[]; options: CliOptio
     },
     shows: ["changed: holdfast.yaml:3: keys.recipients.0\n", "ok       keyholder: opens age1new for age1old", "holdfast apply", "keep its identity"],
   },
+  "key organisation": {
+    argv: ["key", "organisation", "/media/organisation.key"],
+    options: { local: { keyOrganisation: ({ path }) => Promise.resolve({ path, publicKey: "pub", fingerprint: "ab" }) } },
+    shows: [/^pub\n/],
+  },
+  "key sign-recipients": {
+    argv: ["key", "sign-recipients", "age1daily", "age1escrow", "--key", "/media/organisation.key", "--serial", "7"],
+    options: {
+      local: {
+        keySignRecipients: ({ keyPath, recipients, serial }) => Promise.resolve({ kind: keyPath, body: { serial: serial ?? 0, signedAt: NOW, recipients: [...recipients] }, signature: { key: "k", value: "v" } }),
+      },
+    },
+    shows: [/"kind": "\/media\/organisation.key"/, /"serial": 7/, /"age1daily",\n +"age1escrow"/],
+  },
   "key log": {
     argv: ["key", "log", "/kh/releases.jsonl", "--head", "cd"],
     options: { local: { keyLog: ({ path, head }) => Promise.resolve({ number: path === "/kh/releases.jsonl" && head === "cd" ? 7 : 0, sha256: "ab", at: NOW }) } },

@@ -36,7 +36,9 @@ import { keyFromPaperCommand } from "./commands/key-from-paper.ts";
 import { keyGenerateCommand } from "./commands/key-generate.ts";
 import { keyholderCommand } from "./commands/keyholder.ts";
 import { keyLogCommand } from "./commands/key-log.ts";
+import { keyOrganisationCommand } from "./commands/key-organisation.ts";
 import { keyRotateCommand } from "./commands/key-rotate.ts";
+import { keySignRecipientsCommand } from "./commands/key-sign-recipients.ts";
 import { logCoverageCommand } from "./commands/log-coverage.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { repositoryCheckCommand } from "./commands/repository-check.ts";
@@ -86,6 +88,8 @@ export const commands: readonly Command[] = [
   keyFromPaperCommand,
   keyCheckCommand,
   keyRotateCommand,
+  keyOrganisationCommand,
+  keySignRecipientsCommand,
   keyLogCommand,
   catalogRebuildCommand,
   recoverCommand,

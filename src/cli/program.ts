@@ -143,7 +143,8 @@ function addCommand(parent: CommanderCommand, name: string, { command, host, out
   const built = parent.command(name, { isDefault: command.isDefault === true }).description(command.summary);
   settle(built, host, output);
   for (const argument of command.arguments ?? []) {
-    built.argument(argument.optional === true ? `[${argument.name}]` : `<${argument.name}>`, argument.description);
+    const name = argument.isList === true ? `${argument.name}...` : argument.name;
+    built.argument(argument.optional === true ? `[${name}]` : `<${name}>`, argument.description);
   }
   for (const spec of command.options ?? []) {
     const option = new Option(spec.flags, spec.description);
@@ -163,7 +164,7 @@ function addCommand(parent: CommanderCommand, name: string, { command, host, out
 }
 
 function argumentsOf(command: Command, received: readonly unknown[]): Record<string, string | undefined> {
-  return Object.fromEntries((command.arguments ?? []).map(({ name }, index) => [name, received[index] as string | undefined]));
+  return Object.fromEntries((command.arguments ?? []).map(({ name, isList }, index) => [name, isList === true ? (received[index] as string[]).join(" ") : (received[index] as string | undefined)]));
 }
 
 function contextOf(built: CommanderCommand, host: ProgramHost, output: ProgramOutput): CommandContext {

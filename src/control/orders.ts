@@ -22,12 +22,10 @@ import type { PlannedWork, PlanWork } from "./dispatch.ts";
 import { backupsOfInstance, refsOf, renewPlan } from "./plan-restore.ts";
 import type { ControlPorts } from "./ports.ts";
 import { resealWork } from "./reseal.ts";
+import { sealingOf, type SealingPorts } from "./sealing.ts";
 import { openTimeline } from "./timelines.ts";
 
-export interface OrderPorts extends Pick<ControlPorts, "clock" | "newId"> {
-  /** The server's own age recipient: it opens indexes, never data. */
-  readonly metadataRecipient: string;
-}
+export interface OrderPorts extends Pick<ControlPorts, "clock" | "newId">, SealingPorts {}
 
 /** What every order of an instance is made from. */
 interface Subject {
@@ -44,7 +42,7 @@ export function createPlanWork(ports: OrderPorts): PlanWork {
     if (params.kind === "check") return checkWork(db, job, params);
     if (params.kind === "restore") return restoreWork(db, params);
     if (params.kind === "verify") return verifyWork(db, job, params);
-    if (params.kind === "reseal") return resealWork(db, params, ports.metadataRecipient);
+    if (params.kind === "reseal") return resealWork(db, params, ports);
     const subject = await subjectOf(db, ports, job);
     if (params.kind === "backup") return backupWork(subject, job, params.backupKind);
     return params.kind === "ship" ? shipWork(subject) : probeWork(subject);
@@ -65,11 +63,7 @@ async function requirePolicy(db: CatalogDb, name: string): Promise<Policy> {
 }
 
 function sealing({ policy, ports, instance }: Subject): BackupOrder["sealing"] {
-  const { recipients, compressionLevel } = policy;
-  if (recipients === undefined || recipients.length === 0) {
-    throw new HoldfastError("CONFIG_INVALID", `Policy ${instance.policy} has no recipients, so nothing can be encrypted.`, { hint: "Name them in `keys.recipients` and run `holdfast apply`." });
-  }
-  return { recipients, metadataRecipient: ports.metadataRecipient, compressionLevel };
+  return sealingOf(ports, { name: instance.policy, spec: policy });
 }
 
 async function backupWork(subject: Subject, job: JobRow, asked: Extract<JobParams, { kind: "backup" }>["backupKind"]): Promise<PlannedWork> {

@@ -16,7 +16,7 @@ import { refuseWhileFrozen } from "./frozen.ts";
 import { backupsOfInstance } from "./plan-restore.ts";
 import type { ControlPorts } from "./ports.ts";
 import { requireBackup } from "./requests.ts";
-import { recipientsOf } from "./reseal.ts";
+import { policyOfInstance } from "./reseal.ts";
 
 type Link = Backup & SealedLink;
 
@@ -42,8 +42,8 @@ export async function requestReseal(ports: ControlPorts, backupId: string): Prom
   if (open !== undefined) throw new HoldfastError("CONFLICT", `Backups of ${backup.instanceName} are being resealed by job ${open.id}.`, { hint: `Watch it with \`holdfast job watch ${open.id}\`, then ask again.` });
   const chain = chainOf(await backupsOfInstance(db, backup.instanceId), backupId);
   await refuseUnsound(db, chain);
-  const { name, recipients } = await recipientsOf(db, backup.instanceId);
-  const { onto, links } = planReseal(await sealedLinks(db, chain), await soundCopies(db, chain), recipients);
+  const { name, spec } = await policyOfInstance(db, backup.instanceId);
+  const { onto, links } = planReseal(await sealedLinks(db, chain), await soundCopies(db, chain), spec.recipients ?? []);
   const [first, ...rest] = links;
   if (first === undefined) throw new HoldfastError("REFUSED", `Backup ${onto ?? backupId} and all that it builds on are sealed to exactly the recipients of policy ${name}${onto === backupId ? "" : `; it was resealed from ${backupId}`}.`, { hint: "Nothing is to be done. `holdfast backup show` names the recipients of a backup." });
   const params: JobParams = { kind: "reseal", backupId: first.backupId, parentId: onto, then: rest.map((link) => link.backupId) };

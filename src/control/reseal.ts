@@ -9,28 +9,31 @@ import { HoldfastError } from "../lib/errors.ts";
 import type { JobParams } from "../model/job-params.ts";
 import type { ResealOrder, ResealReport } from "../model/job.ts";
 import { type Manifest, manifestSchema } from "../model/manifest.ts";
+import type { Policy } from "../model/policy.ts";
 import { isSealedTo } from "../model/reseal.ts";
 import type { PlannedWork } from "./dispatch.ts";
 import type { ControlPorts } from "./ports.ts";
+import { sealingOf, type SealingPorts } from "./sealing.ts";
 
 type ResealParams = Extract<JobParams, { kind: "reseal" }>;
 
-/** What a reseal seals to: as the policy of the instance says now. REFUSED when it says nothing. */
-export async function recipientsOf(db: CatalogDb, instanceId: string): Promise<{ name: string; recipients: string[]; compressionLevel: number }> {
+/** The policy of an instance, whose recipients a reseal seals to; NOT_FOUND when the configuration no longer has it. */
+export async function policyOfInstance(db: CatalogDb, instanceId: string): Promise<{ name: string; spec: Policy }> {
   const { name: instance, policy: name } = await findInstance(db, instanceId);
-  const spec = (await getPolicy(db, name))?.spec;
-  if (spec?.recipients !== undefined && spec.recipients.length > 0) return { name, recipients: spec.recipients, compressionLevel: spec.compressionLevel };
-  throw new HoldfastError("REFUSED", `Policy ${name} of ${instance} names no recipients to reseal to.`, { hint: "Name them in the configuration and run `holdfast apply`." });
+  const policy = await getPolicy(db, name);
+  if (policy !== null) return { name, spec: policy.spec };
+  throw new HoldfastError("NOT_FOUND", `The configuration has no policy ${name}, which would say to whom backups of ${instance} are resealed.`, { hint: "Name it in the configuration and run `holdfast apply`." });
 }
 
 /** The order of one link. REFUSED when the recipients were changed since its parent was resealed: the chain would need two keys. */
-export async function resealWork(db: CatalogDb, params: ResealParams, metadataRecipient: string): Promise<PlannedWork> {
+export async function resealWork(db: CatalogDb, params: ResealParams, ports: SealingPorts): Promise<PlannedWork> {
   const source = await findBackup(db, params.backupId);
-  const { name, recipients, compressionLevel } = await recipientsOf(db, source.instanceId);
-  if (params.parentId !== null && !isSealedTo(await getManifest(db, params.parentId), recipients)) {
-    throw new HoldfastError("REFUSED", `The recipients of policy ${name} were changed while the chain of backup ${params.backupId} was resealed.`, { hint: "Ask again: `holdfast backup reseal` begins with the first link that must be sealed anew." });
+  const policy = await policyOfInstance(db, source.instanceId);
+  const sealing = sealingOf(ports, policy);
+  if (params.parentId !== null && !isSealedTo(await getManifest(db, params.parentId), sealing.recipients)) {
+    throw new HoldfastError("REFUSED", `The recipients of policy ${policy.name} were changed while the chain of backup ${params.backupId} was resealed.`, { hint: "Ask again: `holdfast backup reseal` begins with the first link that must be sealed anew." });
   }
-  const work: ResealOrder = { kind: "reseal", source: await getBackupRef(db, params.backupId), parentId: params.parentId, sealing: { recipients, metadataRecipient, compressionLevel } };
+  const work: ResealOrder = { kind: "reseal", source: await getBackupRef(db, params.backupId), parentId: params.parentId, sealing };
   return { work, repository: source.repository, timeline: source.timeline };
 }
 

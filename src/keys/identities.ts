@@ -1,9 +1,7 @@
-import { open } from "node:fs/promises";
-import { dirname } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { type Clock, isoTime } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import { syncFolder } from "../lib/folders.ts";
+import { createPrivateFile, readPrivateFile } from "../lib/private-file.ts";
 
 /** An age key pair. `identity` is the secret: never log it, never send it. */
 export interface KeyPair {
@@ -26,18 +24,7 @@ export function identityFileText(pair: KeyPair, clock: Clock): string {
  * anything is there already: an identity that is overwritten makes its backups unreadable for ever.
  */
 export async function writeIdentityFile(path: string, pair: KeyPair, clock: Clock): Promise<void> {
-  const file = await open(path, "wx", 0o600).catch((cause: unknown) => {
-    throw codeOf(cause) === "EEXIST"
-      ? new HoldfastError("REFUSED", `${path} exists: an identity is never overwritten.`, { cause, hint: "Name another file, or move the old one to a safe place." })
-      : new HoldfastError("CONFIG_INVALID", `The identity file ${path} cannot be written: ${messageOf(cause)}`, { cause });
-  });
-  try {
-    await file.writeFile(identityFileText(pair, clock));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await syncFolder(dirname(path));
+  await createPrivateFile(path, identityFileText(pair, clock), "an identity");
 }
 
 /**
@@ -45,20 +32,10 @@ export async function writeIdentityFile(path: string, pair: KeyPair, clock: Cloc
  * others than its owner can read or change it, FORMAT_INVALID naming the line that is not an identity (never its content).
  */
 export async function readIdentityFile(path: string): Promise<KeyPair[]> {
-  const file = await open(path, "r").catch((cause: unknown) => {
-    throw unreadable(path, cause);
+  const text = await readPrivateFile(path, "identity").catch((cause: unknown) => {
+    throw cause instanceof HoldfastError ? cause : unreadable(path, cause);
   });
-  try {
-    // Of the open file, not of the path: what is checked is what is read.
-    const { mode } = await file.stat();
-    if ((mode & 0o077) !== 0) {
-      const shown = (mode & 0o777).toString(8).padStart(3, "0");
-      throw new HoldfastError("REFUSED", `The identity file ${path} is open to others than its owner (mode ${shown}).`, { hint: `Run: chmod 600 ${path}` });
-    }
-    return await parseIdentities(path, await file.readFile("utf8"));
-  } finally {
-    await file.close();
-  }
+  return parseIdentities(path, text);
 }
 
 function unreadable(path: string, cause: unknown): HoldfastError {

@@ -8,6 +8,7 @@ import { assertionSchema, rowCountsSchema, tierSchema } from "./policy.ts";
 import { restorePlanSchema, restoreResultSchema, restoreTargetSchema } from "./restore.ts";
 import { tableCountSchema } from "./backup-index.ts";
 import { errorRecordSchema, idSchema, isoTimeSchema, nameSchema, sha256Schema, sizeBytesSchema } from "./scalars.ts";
+import { signedRecipientsSchema } from "./signed-recipients.ts";
 import { phaseSchema, verificationResultSchema } from "./verification.ts";
 
 export const jobKindSchema = z.enum(["backup", "ship", "restore", "verify", "probe", "check", "reseal"]);
@@ -40,7 +41,10 @@ const sealingSchema = z.object({
   recipients: z.array(z.string()).min(1),
   metadataRecipient: z.string(),
   compressionLevel: z.number().int(),
+  /** The same recipients with the signature of the organisation's key, where the configuration has it. */
+  signed: signedRecipientsSchema.optional(),
 });
+export type Sealing = z.infer<typeof sealingSchema>;
 
 export const backupOrderSchema = z.object({
   kind: z.literal("backup"),

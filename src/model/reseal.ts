@@ -1,4 +1,5 @@
 import type { Backup } from "./backup.ts";
+import { areSameRecipients } from "./signed-recipients.ts";
 
 /** What decides whether a backup must be sealed anew. */
 export type SealedLink = Pick<Backup, "backupId" | "parentId" | "resealedFrom"> & { readonly recipients: readonly string[] };
@@ -28,5 +29,5 @@ export function planReseal<L extends SealedLink>(chain: readonly L[], others: re
 const takenAs = ({ backupId, resealedFrom }: SealedLink): string => resealedFrom ?? backupId;
 
 export function isSealedTo({ recipients }: Pick<SealedLink, "recipients">, wanted: readonly string[]): boolean {
-  return recipients.length === wanted.length && wanted.every((recipient) => recipients.includes(recipient));
+  return areSameRecipients(recipients, wanted);
 }

@@ -18,7 +18,7 @@ export interface ServerContext {
     /** Path of the configuration that this server runs on. */
     sourceName(): string;
     /** Throws CONFIG_INVALID with every fault at once. */
-    parse(yaml: string, sourceName: string): DesiredConfig;
+    parse(yaml: string, sourceName: string): Promise<DesiredConfig>;
     /** Called after the catalog took a configuration: opens its repositories. */
     applied(config: DesiredConfig): Promise<void>;
   };

@@ -65,6 +65,8 @@ const NO_ACTIONS: LocalActions = {
   keyholder: refuse("keyholder"),
   keyRotate: refuse("keyRotate"),
   keyLog: refuse("keyLog"),
+  keyOrganisation: refuse("keyOrganisation"),
+  keySignRecipients: refuse("keySignRecipients"),
   keyGenerate: refuse("keyGenerate"),
   keyCeremony: refuse("keyCeremony"),
   keyFromPaper: refuse("keyFromPaper"),

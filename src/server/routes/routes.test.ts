@@ -39,7 +39,7 @@ describe("the routes", () => {
         groups: [{ start: Math.max(segment.startPosition, 100), end: segment.endPosition, gtid: `0-1-${String(segment.endPosition)}`, stampS: Date.parse("2026-05-01T00:00:30Z") / 1000, durationS: 0, statement: null, ddl: false, threadId: null, tables: [] }],
       }),
       heldRecipients: async () => ["age1recipient"],
-      configuration: { sourceName: () => "here.yaml", parse: () => ({ repositories: {}, policies: {}, instances: {}, keys: { recipients: [] } }), applied: async () => undefined },
+      configuration: { sourceName: () => "here.yaml", parse: async () => ({ repositories: {}, policies: {}, instances: {}, keys: { recipients: [] } }), applied: async () => undefined },
       ownPools: null,
       ownAgentName: "own",
       serverFingerprint: async () => null,

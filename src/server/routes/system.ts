@@ -17,7 +17,7 @@ export const systemRoutes = [
   implement(system.findings, async ({ all }, { dispatcher }) => ({ findings: await listFindings(dispatcher.ports.catalog.db, { all }) })),
   implement(system.apply, async ({ yaml, sourceName, dryRun }, { dispatcher: { ports }, configuration }, { caller }) => {
     // Relative paths count from the file's folder; a file on another machine has none here.
-    const config = configuration.parse(yaml, caller.kind === "owner" ? sourceName : configuration.sourceName());
+    const config = await configuration.parse(yaml, caller.kind === "owner" ? sourceName : configuration.sourceName());
     const changes = await applyConfig(ports.catalog.db, config, { dryRun, at: isoTime(ports.clock.nowMs()), newId: ports.newId });
     if (!dryRun) await configuration.applied(config);
     return { changes };
