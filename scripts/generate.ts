@@ -5,8 +5,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { cliPage } from "./generate/cli-page.ts";
-import { configSchema, gatewaySchema, keyholderSchema } from "./generate/config-schema.ts";
-import { configurationPage, gatewayPage, keysPage } from "./generate/configuration-page.ts";
+import { agentSchema, configSchema, gatewaySchema, keyholderSchema } from "./generate/config-schema.ts";
+import { agentPage, configurationPage, gatewayPage, keysPage } from "./generate/configuration-page.ts";
 import { errorsPage } from "./generate/errors-page.ts";
 import { openApi } from "./generate/openapi.ts";
 
@@ -14,6 +14,8 @@ const ROOT = resolve(import.meta.dirname, "..");
 
 /** Path from the root of the repository, and what belongs there. */
 const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
+  "docs/agent.md": agentPage,
+  "docs/agent.schema.json": agentSchema,
   "docs/cli.md": cliPage,
   "docs/config.schema.json": configSchema,
   "docs/configuration.md": configurationPage,

@@ -14,7 +14,7 @@ export interface AgentConfig extends AgentLimits {
   readonly sourceName: string;
   readonly stateDir: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
-  readonly instances: Readonly<Record<string, { readonly engine: string; readonly connection: Record<string, unknown> }>>;
+  readonly instances: Readonly<Record<string, { readonly engine: string; readonly connection?: Record<string, unknown> | undefined }>>;
   /** To whom orders may seal: exactly these, or exactly whom the organisation's key has signed. One of the two is there. */
   readonly recipients?: readonly string[] | undefined;
   readonly organisationKey?: string | undefined;
@@ -27,7 +27,7 @@ function buildSchema() {
   return z.strictObject({
     stateDir: z.string().min(1).describe("Its identity, log and scratch space. Relative paths count from this file."),
     logLevel: z.enum(["debug", "info", "warn", "error"]).default("info").describe("What the log in the state directory holds."),
-    instances: z.record(nameSchema, kindUnion("engine", engines, ({ options }) => ({ connection: options }))).describe("What it serves, by the names that the server uses. The connection here is used, never the server's."),
+    instances: z.record(nameSchema, kindUnion("engine", engines, ({ options }) => ({ connection: options.optional() }))).describe("What it serves, by the names that the server uses. The connection here is used, never the server's; without one this machine restores, verifies and reseals, and reaches no server."),
     recipients: z.array(z.string().startsWith("age1")).min(1).optional().describe("Exactly these age recipients; an order with another one, or without one of them, is refused."),
     organisationKey: z
       .string()
@@ -50,7 +50,7 @@ export function agentConfigJsonSchema(): unknown {
 export function parseAgentConfig(text: string, sourceName: string): AgentConfig {
   const { parsed, located } = readConfigForm({ text, sourceName, env: {} }, { schema: buildSchema(), stateDir: "", crossFaults });
   // Connections and options stay as written: whoever opens them parses them with the same schema.
-  const asWritten = (group: string, field: string): object => mapValues(asGroup(located[group]), (member) => ({ ...asGroup(member), [field]: asGroup(asGroup(member)[field]) }));
+  const asWritten = (group: string, field: string): object => mapValues(asGroup(located[group]), (member) => (field in asGroup(member) ? { ...asGroup(member), [field]: asGroup(asGroup(member)[field]) } : asGroup(member)));
   return { ...(parsed as AgentConfig), sourceName, instances: asWritten("instances", "connection") as AgentConfig["instances"], repositories: asWritten("repositories", "options") as AgentConfig["repositories"] };
 }
 

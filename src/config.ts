@@ -19,6 +19,8 @@ import { storageDrivers } from "./storage/index.ts";
 /** Unix sockets lie below the state directory, and their paths end at 107 bytes. */
 export const STATE_DIR_LIMIT_BYTES = 64;
 const LEASE_AT_LEAST_MS = 2_000;
+/** When an agent was last seen is known to the minute. */
+const SILENT_AT_LEAST_MS = 2 * 60_000;
 /** What stands in a recovered configuration where a secret was. */
 export const NOT_KEPT = "(not kept: put it here)";
 const DEFAULT_STATE_DIR = "./holdfast-state";
@@ -46,7 +48,7 @@ export interface Config {
   /** The whole of it as it was written, paths made absolute, with NOT_KEPT in the place of each secret. */
   readonly withoutSecrets: Readonly<Record<string, unknown>>;
   /** Agents of other machines. */
-  readonly agents: { readonly leaseFor?: number | undefined };
+  readonly agents: { readonly leaseFor?: number | undefined; readonly silentAfter: number };
   readonly agent: { readonly name?: string | undefined; readonly gateway?: GatewayPlace | undefined } & AgentLimits;
 }
 
@@ -90,6 +92,10 @@ function buildSchema(): z.ZodType {
           .refine((durationMs) => durationMs >= LEASE_AT_LEAST_MS, "must be at least 2s")
           .optional()
           .describe("How long an agent may be out of reach before its work is given to another; as long works on what it began while the server is away. 15m for `holdfast server`, 1m for `holdfast up` unless told."),
+        silentAfter: durationSchema
+          .refine((durationMs) => durationMs >= SILENT_AT_LEAST_MS, "must be at least 2m")
+          .prefault("10m")
+          .describe("An agent that has not called for longer opens a finding."),
       })
       .prefault({})
       .describe("Agents of other machines."),

@@ -84,6 +84,13 @@ it("an agent keeps what it has seen, and does not take what it cannot read for n
   await expect(lists.read()).rejects.toMatchObject({ code: "CONFIG_INVALID" });
 });
 
+it("an agent's file may leave out the connection of an instance that it does not reach, and says so when one is wrong", () => {
+  const parse = (instance: string): unknown => parseAgentConfig(`stateDir: /a\nrecipients: [age1x]\nrepositories: {}\ninstances: { shop: ${instance} }\n`, "agent.yaml").instances;
+  expect(parse("{ engine: mysql }")).toEqual({ shop: { engine: "mysql" } });
+  expect(parse("{ engine: mysql, connection: { socket: /s, user: u } }")).toEqual({ shop: { engine: "mysql", connection: { socket: "/s", user: "u" } } });
+  expect(() => parse("{ engine: mysql, connection: {} }")).toThrow("instances.shop.connection");
+});
+
 it("an agent's file names its recipients or the organisation's key: one of both", () => {
   const yaml = (lines: string): string => `stateDir: /a\ninstances: {}\nrepositories: {}\n${lines}`;
   expect(parseAgentConfig(yaml(`organisationKey: ${made.publicKey}\n`), "agent.yaml")).toMatchObject({ organisationKey: made.publicKey });

@@ -130,7 +130,7 @@ async function openCore(options: UpOptions, state: StateDir, closers: Closers): 
   const storages = openStorages(config, wrapStorage);
   const ports: ControlPorts = { catalog, storages, signer: keys.signer, clock, newId: idFactory(), log, queue };
   // Somebody waits for the one job of a command: its error is worth more than another try.
-  const all: ControlSettings = { ...DEFAULT_SETTINGS, ...leaseSettings(options), ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
+  const all: ControlSettings = { ...DEFAULT_SETTINGS, ...leaseSettings(options), agentSilentMs: config.agents.silentAfter, ownPools: options.parts === "server" ? [] : [LOCAL_POOL], ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
   const current: Core["current"] = { config, signedRecipients: await readSignedRecipients(config) };
   const planWork = createPlanWork({ clock, newId: ports.newId, metadataRecipient: keys.metadata.recipient, signedRecipients: () => current.signedRecipients });
   const dispatcher: Dispatcher = { ports, leases: createLeases(ports, all), settings: all, planWork };

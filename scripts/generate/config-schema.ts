@@ -1,3 +1,4 @@
+import { agentConfigJsonSchema } from "../../src/agent-config.ts";
 import { configJsonSchema } from "../../src/config.ts";
 import { gatewayJsonSchema } from "../../src/gateway-config.ts";
 import { keyholderJsonSchema } from "../../src/keyholder-config.ts";
@@ -15,6 +16,11 @@ export function gatewaySchema(): string {
 /** docs/keyholder.schema.json: the same for the file of `holdfast keyholder`. */
 export function keyholderSchema(): string {
   return schemaText("Configuration of Holdfast's keyholder", keyholderJsonSchema());
+}
+
+/** docs/agent.schema.json: the same for the file of `holdfast agent`. */
+export function agentSchema(): string {
+  return schemaText("Configuration of a Holdfast agent", agentConfigJsonSchema());
 }
 
 function schemaText(title: string, schema: unknown): string {

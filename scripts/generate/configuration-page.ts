@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { agentConfigJsonSchema } from "../../src/agent-config.ts";
 import { configJsonSchema } from "../../src/config.ts";
 import { gatewayJsonSchema } from "../../src/gateway-config.ts";
 import { keyholderJsonSchema } from "../../src/keyholder-config.ts";
@@ -34,6 +35,11 @@ export function configurationPage(): Promise<string> {
 /** docs/gateway.md likewise. */
 export function gatewayPage(): Promise<string> {
   return pageWithKeys("gateway.md", "src/gateway-config.ts", gatewayJsonSchema());
+}
+
+/** docs/agent.md likewise. */
+export function agentPage(): Promise<string> {
+  return pageWithKeys("agent.md", "src/agent-config.ts", agentConfigJsonSchema());
 }
 
 /** docs/keys.md likewise. */

@@ -43,6 +43,15 @@ describe("what an agent's own file permits", () => {
     await expect(admitOrder(orderOf(probeWork), pins({ instances: new Map([["shop", { engine: "redis", connection: own }]]) }))).rejects.toMatchObject(refusal("names no mysql instance shop"));
   });
 
+  test("is no work that reaches a server to which it gives no connection, but all that is about what is stored", async () => {
+    const bare = pins({ instances: new Map([["shop", { engine: "mysql" }]]) });
+    for (const work of [probeWork, shipWork, backup(["age1x", "age1escrow"])]) await expect(admitOrder(orderOf(work), bare)).rejects.toMatchObject(refusal("gives no connection to shop"));
+    const verify = orderOf({ kind: "verify", tier: "T0", chain: [], segments: [] } as unknown as Work);
+    const lying = { ...verify, instance: { ...verify.instance, connection: { host: "elsewhere", user: "root" } } };
+    expect((await admitOrder(lying, bare)).instance.connection).toBeNull();
+    expect((await admitOrder(restoreTo({ kind: "directory", path: join(dir, "restores", "new"), start: false }), bare)).instance.connection).toBeNull();
+  });
+
   test("is no foreign recipient, and none of its own left out", async () => {
     const reseal = { kind: "reseal", sealing: { recipients: ["age1x", "age1escrow", "age1thief"] } } as unknown as Work;
     for (const work of [reseal, backup(["age1x", "age1escrow", "age1thief"]), { ...shipWork, sealing: { ...(shipWork as { sealing: object }).sealing, recipients: ["age1thief"] } } as Work]) {

@@ -2,7 +2,7 @@ import { lstat, realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import type { Order } from "../model/job.ts";
+import type { JobKind, Order } from "../model/job.ts";
 import type { RestoreTarget } from "../model/restore.ts";
 import type { PermitRecipients } from "./recipient-pins.ts";
 
@@ -11,7 +11,7 @@ export interface Pins {
   /** How the agent is called, for messages. */
   readonly agent: string;
   /** By name: those that it serves, and how it reaches them. */
-  readonly instances: ReadonlyMap<string, { readonly engine: string; readonly connection: Record<string, unknown> }>;
+  readonly instances: ReadonlyMap<string, { readonly engine: string; readonly connection?: Record<string, unknown> | undefined }>;
   /** To whom every backup and piece of log is encrypted. */
   readonly permitRecipients: PermitRecipients;
   /** Directories below which restores may write. */
@@ -19,6 +19,9 @@ export interface Pins {
   /** Servers into which a table may be loaded, in the engine's connection form. */
   readonly restoreConnections: readonly Record<string, unknown>[];
 }
+
+/** Work for which a server is reached; the rest is about what is stored. */
+const REACHING_KINDS: ReadonlySet<JobKind> = new Set<JobKind>(["backup", "ship", "probe"]);
 
 /**
  * The order as this machine carries it out: its own connection takes the place of the server's. AGENT_REFUSED names what
@@ -32,9 +35,10 @@ export async function admitOrder(order: Order, pins: Pins): Promise<Order> {
   if (pinned?.engine !== instance.engine) {
     throw refused(pins, `its file names no ${instance.engine} instance ${instance.name}`, instance.name);
   }
+  if (REACHING_KINDS.has(work.kind) && pinned.connection === undefined) throw refused(pins, `its file gives no connection to ${instance.name}`, instance.name);
   if ("sealing" in work) await pins.permitRecipients(work.sealing, (why, value) => refused(pins, why, value));
   if (work.kind === "restore") await requireTarget(work.target, pins);
-  return { ...order, instance: { ...instance, connection: pinned.connection } };
+  return { ...order, instance: { ...instance, connection: pinned.connection ?? null } };
 }
 
 async function requireTarget(target: RestoreTarget, pins: Pins): Promise<void> {

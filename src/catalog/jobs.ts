@@ -156,6 +156,20 @@ export async function dueJobs(db: CatalogDb, { nowMs, limit, jobId, pools }: Due
     .execute();
 }
 
+/** How many due jobs may start now, by the pool that serves them. */
+export async function dueByPool(db: CatalogDb, nowMs: number): Promise<{ pool: string; jobs: number }[]> {
+  const rows = await db
+    .selectFrom("job")
+    .leftJoin("instance", "instance.id", "job.instanceId")
+    .select((eb) => ["instance.pool", eb.fn.countAll<number>().as("jobs")])
+    .where("job.state", "=", "due")
+    .where("job.notBeforeMs", "<=", nowMs)
+    .groupBy("instance.pool")
+    .execute();
+  const byPool = Map.groupBy(rows, ({ pool }) => pool ?? POOL_OF_NONE);
+  return [...byPool].map(([pool, members]) => ({ pool, jobs: members.reduce((sum, { jobs }) => sum + jobs, 0) }));
+}
+
 /** Which pool serves a job. */
 export async function poolOfJob(db: CatalogDb, jobId: string): Promise<string> {
   const row = await db.selectFrom("job").innerJoin("instance", "instance.id", "job.instanceId").select("instance.pool").where("job.id", "=", jobId).executeTakeFirst();

@@ -70,7 +70,8 @@ export async function requireAgent(ports: Pick<Ports, "catalog" | "clock">, text
   if (row.revokedAt !== null) throw new HoldfastError("UNAUTHENTICATED", `The agent ${row.name} (${row.id}) was revoked at ${row.revokedAt}.`, { hint: "Let it join again with a token of `holdfast agent invite`, if it is to work here." });
   if (isNext) await updateAgent(db, row.id, { secretHash: text.secretHash, nextSecretHash: null });
   const nowMs = ports.clock.nowMs();
-  if (row.lastSeenAt === null || nowMs - Date.parse(row.lastSeenAt) >= SEEN_EVERY_MS) await updateAgent(db, row.id, { lastSeenAt: isoTime(nowMs) });
+  // Also after the clock was set back.
+  if (row.lastSeenAt === null || Math.abs(nowMs - Date.parse(row.lastSeenAt)) >= SEEN_EVERY_MS) await updateAgent(db, row.id, { lastSeenAt: isoTime(nowMs) });
   return row;
 }
 

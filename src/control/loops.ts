@@ -1,6 +1,7 @@
 import { agentNames } from "../catalog/agents.ts";
 import { attemptsInState } from "../catalog/attempts.ts";
 import { delay } from "../lib/clock.ts";
+import { agentWatch } from "./agent-watch.ts";
 import { finishInterruptedCommits } from "./commit.ts";
 import { finishInterruptedPieces } from "./commit-piece.ts";
 import { type Dispatcher, knockDueJobs } from "./dispatch.ts";
@@ -113,6 +114,7 @@ export function controlLoops(dispatcher: Dispatcher): Loop[] {
     { name: "progress", everyMs: 2 * SECOND_MS, pass: () => leases.flush() },
     { name: "reaper", everyMs: SECOND_MS, pass: () => reapExpired(ports, leases, settings) },
     { name: "commit", everyMs: MINUTE_MS, pass: () => finishInterrupted(ports) },
+    { name: "agents", everyMs: 5 * SECOND_MS, pass: agentWatch(ports, settings) },
     { name: "sweep", everyMs: 10 * MINUTE_MS, pass: () => sweepAll(ports) },
   ];
 }

@@ -35,7 +35,14 @@ export interface ControlSettings {
   readonly probeEveryMs: number;
   /** False where nobody ships the log: then nothing is worth waiting for it. */
   readonly shipsLog: boolean;
+  /** After how long without a call an agent of another machine counts as silent. */
+  readonly agentSilentMs: number;
+  /** Pools that the agent inside this process serves; none where there is none. */
+  readonly ownPools: readonly string[];
 }
+
+/** The pool whose agents serve an instance unless it names another. */
+export const LOCAL_POOL = "local";
 
 export const DEFAULT_SETTINGS: ControlSettings = {
   leaseMs: 60_000,
@@ -46,6 +53,8 @@ export const DEFAULT_SETTINGS: ControlSettings = {
   shipRetryMs: 30_000,
   probeEveryMs: 24 * 3_600_000,
   shipsLog: true,
+  agentSilentMs: 10 * 60_000,
+  ownPools: [LOCAL_POOL],
 };
 
 /** NOT_FOUND when the configuration no longer names the repository. */
@@ -55,5 +64,3 @@ export function storageOf(ports: Pick<ControlPorts, "storages">, repository: str
   throw new HoldfastError("NOT_FOUND", `The configuration has no repository ${repository}.`, { hint: "Name it in the configuration again, then run `holdfast apply`." });
 }
 
-/** The pool whose agents serve an instance; one for all while agents live in this process. */
-export const LOCAL_POOL = "local";

@@ -14,7 +14,7 @@ import type { LogPosition } from "../model/position.ts";
 export interface EngineContext {
   /** Name and id of the instance, for messages and for the marker row. */
   readonly instance: { readonly id: string; readonly name: string };
-  /** Checked against the engine's `options`. */
+  /** Checked against the engine's `options`; null on a machine that restores and verifies and reaches no server. */
   readonly connection: unknown;
   /** A directory of this attempt alone: empty at the start, removed at the end, short enough for a Unix socket. */
   readonly scratchDir: string;

@@ -6,7 +6,7 @@ export function engineContext(ports: JobPorts): EngineContext {
   const { instance } = ports.order;
   return {
     instance: { id: instance.id, name: instance.name },
-    connection: ports.engine.options.parse(instance.connection),
+    connection: instance.connection === null ? null : ports.engine.options.parse(instance.connection),
     scratchDir: ports.scratchDir,
     sandboxUser: ports.sandboxUser,
     log: ports.log,

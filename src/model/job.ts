@@ -146,7 +146,7 @@ export const orderSchema = z.object({
   fencingToken: z.number().int(),
   leaseMs: z.number().int(),
   heartbeatEveryMs: z.number().int(),
-  instance: z.object({ id: idSchema, name: nameSchema, engine: z.string(), timeZone: z.string(), connection: z.record(z.string(), z.unknown()) }),
+  instance: z.object({ id: idSchema, name: nameSchema, engine: z.string(), timeZone: z.string(), connection: z.record(z.string(), z.unknown()).nullable() }),
   /** The repository that this attempt writes to. */
   repository: nameSchema,
   work: workSchema,

@@ -1,8 +1,10 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { waitForJob } from "../../src/demo/holdfast.ts";
 import { api } from "../../src/model/api/index.ts";
 import { type AgentHome, type Fleet, type Running, startFleet } from "../fixtures/fleet.ts";
+import { until } from "../fixtures/log-collector.ts";
 
 let fleet: Fleet;
 let home: AgentHome;
@@ -33,11 +35,22 @@ beforeAll(async () => {
   const publicKey = (await printed("key", "organisation", place("organisation.key"))).trim();
   await printed("key", "organisation", place("thief.key"));
   home = await fleet.join("db1", (yaml) => yaml.replace(/^recipients: .*$/m, `organisationKey: ${publicKey}`));
-  agent = await fleet.startAgent(home);
 });
 
 afterAll(async () => {
   await fleet.stop();
+});
+
+it("work that waits for a pool in which no agent works is a finding by name, until one begins", async () => {
+  const unserved = async (): Promise<string[]> => (await fleet.client.call(api.system.findings, { all: false })).findings.flatMap(({ kind, message }) => (kind === "pool-unserved" && message.includes("berlin") ? [message] : []));
+  const { job } = await fleet.client.call(api.instances.probe, { instance: "shop" });
+  await fleet.client.call(api.agents.drain, { agent: "db1", drained: true });
+  // Before it joined there was a finding with other words.
+  await until("the pool without an agent is a finding", async () => (await unserved()).join().endsWith("for an agent of pool berlin, and none of its agents works: db1 (drained)."));
+  await fleet.client.call(api.agents.drain, { agent: "db1", drained: false });
+  agent = await fleet.startAgent(home);
+  await waitForJob(fleet.client, job, fleet.world.signal);
+  await until("the finding is closed", async () => (await unserved()).length === 0);
 });
 
 it("an agent that pins the organisation's key seals to whom it has signed, and to nobody by an older list, another key or none", async () => {
@@ -56,4 +69,18 @@ it("an agent that pins the organisation's key seals to whom it has signed, and t
   await expect(fleet.holdfast.backUp("full")).rejects.toMatchObject(refused("has the serial 5, and one with 6 was seen here before"));
   const { findings } = await fleet.client.call(api.system.findings, { all: false });
   expect(findings.find(({ kind }) => kind === "backup-failed")?.message).toContain("Agent db1 refuses the order");
+});
+
+it("an agent whose file gives no connection restores and verifies, and reaches no server", async () => {
+  await agent.kill("SIGTERM");
+  const yaml = await readFile(home.configPath, "utf8");
+  await writeFile(home.configPath, yaml.replace(/^ +connection: .*\n/m, ""));
+  await applyList({ serial: 7 });
+  agent = await fleet.startAgent(home);
+  const { backupId } = (await fleet.holdfast.newestBackup())!;
+  const { targetPath } = await fleet.holdfast.restore({ kind: "backup", backupId }, place("restores/whole"));
+  expect(await readdir(targetPath)).toContain("ibdata1");
+  await waitForJob(fleet.client, (await fleet.client.call(api.backups.verify, { backupId, tier: "T3" })).job, fleet.world.signal);
+  expect((await fleet.client.call(api.backups.show, { backupId })).reports.map(({ status }) => status)).toEqual(["passed"]);
+  await expect(fleet.holdfast.backUp("full")).rejects.toMatchObject(refused("gives no connection to shop"));
 });
