@@ -36,7 +36,7 @@ function buildSchema() {
       .describe("In the place of `recipients`: the organisation's public key. An order must carry a list of its recipients that this key has signed, no older than the newest seen here."),
     restoreTargets: z.array(z.string().min(1).meta({ path: true })).default([]).describe("Directories below which restores may write; none unless told."),
     restoreConnections: z.array(z.record(z.string(), z.unknown())).default([]).describe("Servers into which a table may be loaded, written as in the order; none unless told."),
-    repositories: z.record(nameSchema, kindUnion("kind", [...ways, ...storageDrivers], ({ options }) => ({ options }))).describe("The repositories, by the names that the server uses, and the way from here to each. With `gateway` this machine holds no credentials of it."),
+    repositories: z.record(nameSchema, kindUnion("kind", [...ways, ...storageDrivers], ({ options }) => ({ options }))).describe("The repositories, by the names that the server uses, and the way from here to each. With `gateway` and `presigned` this machine holds no credentials of it."),
     ...agentLimits,
   });
 }

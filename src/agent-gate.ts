@@ -33,7 +33,8 @@ export async function agentGates({ repositories }: Pick<AgentConfig, "repositori
   const openedHere = openStorages({ repositories: Object.fromEntries(Object.entries(repositories).filter(([, { kind }]) => wayOf(kind) === undefined)) });
   const hereGate = openGate({ ...here, repositories: openedHere });
   for (const [name, { kind, options }] of Object.entries(repositories)) {
-    const gate = await wayOf(kind)?.open(options, `repositories.${name}.options`);
+    const way = wayOf(kind);
+    const gate = await way?.open(way.options.parse(options), `repositories.${name}.options`);
     gates.set(name, gate ?? hereGate);
     if (gate !== undefined) elsewhere.push(gate);
   }

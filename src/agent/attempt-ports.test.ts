@@ -119,3 +119,14 @@ test("a write ends with its own signal while the job goes on", async () => {
   setImmediate(() => ended.abort(new Error("the spool is full")));
   await expect(put).rejects.toThrow("the spool is full");
 });
+
+test.each([[undefined], [false], [true]])("signed requests are asked for only where they are used: %s", async (takesRequests) => {
+  const server = new FakeServer();
+  const asked: unknown[] = [];
+  const { call } = server.client;
+  const listening = { client: { call: (route: never, input: never) => (asked.push(input), call(route, input)) } } as unknown as FakeServer;
+  const gate = Object.assign(new FakeGate(), takesRequests === undefined ? {} : { takesRequests });
+  await portsOn(gate, listening).put(object);
+  expect(asked).toHaveLength(1);
+  expect((asked[0] as { withRequests?: true }).withRequests).toBe(takesRequests === true ? true : undefined);
+});

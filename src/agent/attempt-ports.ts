@@ -9,7 +9,7 @@ import type { Pace } from "../lib/pace.ts";
 import type { RunAs } from "../lib/process.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { api } from "../model/api/index.ts";
-import type { SignedGrant } from "../model/grant.ts";
+import { type OfferedGrant, withoutRequest } from "../model/grant.ts";
 import type { Order, Progress } from "../model/job.ts";
 import type { ObjectGate } from "../storage/gate.ts";
 import { patientClient } from "./patient-client.ts";
@@ -98,14 +98,19 @@ function putObject(world: AttemptWorld, object: NewObject): Promise<void> {
   });
 }
 
-async function putGrant(world: AttemptWorld, { name, sizeBytes, sha256 }: NewObject): Promise<SignedGrant> {
+async function putGrant(world: AttemptWorld, { name, sizeBytes, sha256 }: NewObject): Promise<OfferedGrant> {
   const { attemptId, fencingToken } = world.order;
-  const { grants } = await world.client.call(api.agent.grantPut, { attemptId, fencingToken, objects: [{ name, sizeBytes, sha256 }] }, world.signal);
+  const { grants } = await world.client.call(api.agent.grantPut, { attemptId, fencingToken, ...requestsFor(world), objects: [{ name, sizeBytes, sha256 }] }, world.signal);
   return onlyGrant(grants, name);
 }
 
+/** A signed request is only asked for where it is used: whoever holds it can use it. */
+function requestsFor({ gate }: AttemptWorld): { withRequests?: true } {
+  return gate.takesRequests === true ? { withRequests: true } : {};
+}
+
 /** The object of an earlier try whose answer was lost counts only when it is what was sent, byte for byte. */
-async function confirmOwnWrite(world: AttemptWorld, grant: SignedGrant, error: HoldfastError): Promise<void> {
+async function confirmOwnWrite(world: AttemptWorld, grant: OfferedGrant, error: HoldfastError): Promise<void> {
   const confirmed = (await world.gate.confirm?.(grant, world.signal)) ?? false;
   if (!confirmed) throw error;
   world.log.info({ attemptId: world.order.attemptId, key: grant.body.key }, "an earlier write whose answer was lost is confirmed");
@@ -113,14 +118,14 @@ async function confirmOwnWrite(world: AttemptWorld, grant: SignedGrant, error: H
 
 interface ReadGrants {
   /** Runs with the grant for this key; asks for a fresh one when the one at hand is refused. */
-  use<T>(key: string, action: (grant: SignedGrant) => Promise<T>): Promise<T>;
+  use<T>(key: string, action: (grant: OfferedGrant) => Promise<T>): Promise<T>;
 }
 
 function readGrants(world: AttemptWorld): ReadGrants {
-  const known = new Map<string, SignedGrant>();
-  const fresh = async (key: string): Promise<SignedGrant> => {
+  const known = new Map<string, OfferedGrant>();
+  const fresh = async (key: string): Promise<OfferedGrant> => {
     const { attemptId, fencingToken } = world.order;
-    const { grants } = await world.client.call(api.agent.grantGet, { attemptId, fencingToken, keys: [key] }, world.signal);
+    const { grants } = await world.client.call(api.agent.grantGet, { attemptId, fencingToken, ...requestsFor(world), keys: [key] }, world.signal);
     const grant = onlyGrant(grants, key);
     known.set(key, grant);
     return grant;
@@ -143,14 +148,14 @@ async function openHeader(world: AttemptWorld, key: string, header: Uint8Array):
   const { attemptId, fencingToken } = world.order;
   const { grants } = await world.client.call(api.agent.grantGet, { attemptId, fencingToken, keys: [key], toOpen: true }, world.signal);
   const grant = onlyGrant(grants, key);
-  const request = { grant, header: Buffer.from(header).toString("base64") };
+  const request = { grant: withoutRequest(grant), header: Buffer.from(header).toString("base64") };
   const { fileKeys } = await world.client.call(api.agent.openKeys, { requests: [request] }, world.signal);
   const [fileKey] = fileKeys;
   if (fileKey === undefined) throw new HoldfastError("INTERNAL", `The keyholder gave no file key for ${grant.body.key}.`);
   return Buffer.from(fileKey, "base64");
 }
 
-function onlyGrant(grants: readonly SignedGrant[], name: string): SignedGrant {
+function onlyGrant(grants: readonly OfferedGrant[], name: string): OfferedGrant {
   const [grant] = grants;
   if (grant === undefined) throw new HoldfastError("INTERNAL", `The server gave no grant for ${name}.`);
   return grant;

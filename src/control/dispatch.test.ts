@@ -4,6 +4,7 @@ import { findJob, requestCancel, retryJob } from "../catalog/jobs.ts";
 import { claim, knockDueJobs, mayStart } from "./dispatch.ts";
 import { afterFailure } from "./end-attempt.ts";
 import { finishAttempt } from "./finish.ts";
+import { createGrants } from "./grants.ts";
 import { openWorld, store, submit, type World } from "./control.fixture.ts";
 import { reapExpired } from "./reaper.ts";
 
@@ -184,5 +185,21 @@ describe("dispatch", () => {
     }
     await expect(world.grants.get(order, ["holdfast.json"])).rejects.toMatchObject({ code: "GRANT_INVALID" });
     await expect(store(world, order, "x/", { name: "manifest.json", text: "" })).rejects.toMatchObject({ code: "GRANT_INVALID" });
+  });
+
+  it("puts a signed request beside a grant only when it is asked for and the store takes one", async () => {
+    await submit(world, { kind: "backup", backupKind: "full" });
+    const order = (await take())!;
+    const objects = [{ name: "000000.zst.age", sizeBytes: 1, sha256: "0".repeat(64) }];
+    const request = { method: "PUT", url: "https://store.example.org/k", headers: {} } as const;
+    const asked: unknown[] = [];
+    const sign = { put: async (...terms: unknown[]) => (asked.push(terms), { transfer: request, confirm: request }), get: async () => request };
+    const signing = createGrants({ ...world.ports, storages: new Map([["main", { ...world.storage, sign }]]) }, { grantMs: 60_000 });
+    expect((await world.grants.put(order, objects, { withRequests: true }))[0]).not.toHaveProperty("request");
+    expect((await signing.put(order, objects))[0]).not.toHaveProperty("request");
+    expect(asked).toEqual([]);
+    const [grant] = await signing.put(order, objects, { withRequests: true });
+    expect(grant?.request).toEqual({ transfer: request, confirm: request });
+    expect(asked).toEqual([[grant?.body.key, expect.objectContaining({ sizeBytes: 1, sha256: "0".repeat(64) }), Date.parse(grant?.body.expiresAt ?? "")]]);
   });
 });

@@ -7,7 +7,7 @@ import { isoTime } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import { ID_PATTERN } from "../lib/ids.ts";
 import type { BackupRef, SegmentRef } from "../model/backup.ts";
-import { type Grant, GRANT_KIND, type SignedGrant } from "../model/grant.ts";
+import { type Grant, GRANT_KIND, type OfferedGrant } from "../model/grant.ts";
 import type { JobKind, Work } from "../model/job.ts";
 import { backupPrefix, INDEX_NAME, logPrefix, packName, type StoredPart } from "../model/manifest.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
@@ -65,14 +65,19 @@ function readable(place: { repository: string; prefix: string }, part: StoredPar
   return { repository: place.repository, key: `${place.prefix}${part.name}`, sizeBytes: part.sizeBytes, sha256: part.sha256 };
 }
 
+export interface GrantOptions {
+  /** Adds to each grant the request that the store itself takes, signed and valid as long as the grant; where it takes none, nothing. */
+  readonly withRequests?: boolean | undefined;
+}
+
 export interface Grants {
   /** Grants to write objects under the attempt's prefix. GRANT_INVALID for a name that is not one of its kind's. */
-  put(claim: LeaseClaim, objects: readonly { name: string; sizeBytes: number; sha256: string }[]): Promise<SignedGrant[]>;
+  put(claim: LeaseClaim, objects: readonly { name: string; sizeBytes: number; sha256: string }[], options?: GrantOptions): Promise<OfferedGrant[]>;
   /**
    * Grants to read objects that the attempt's order names; with `toOpen` they name the objects' headers too, as they
    * are stored, and the keyholder opens them. GRANT_INVALID for any other key.
    */
-  get(claim: LeaseClaim, keys: readonly string[], options?: { toOpen: boolean }): Promise<SignedGrant[]>;
+  get(claim: LeaseClaim, keys: readonly string[], options?: GrantOptions & { readonly toOpen?: boolean | undefined }): Promise<OfferedGrant[]>;
 }
 
 const REMEMBERED_ATTEMPTS = 32;
@@ -89,24 +94,25 @@ export function createGrants(ports: ControlPorts, settings: Pick<ControlSettings
     if (readables.size > REMEMBERED_ATTEMPTS && oldest !== undefined) readables.delete(oldest);
     return known;
   };
-  const sign = (grant: Pick<Grant, "operation" | "attemptId" | "headerSha256"> & ReadableObject, expiresAtMs: number): SignedGrant => {
+  const sign = (grant: Pick<Grant, "operation" | "attemptId" | "headerSha256"> & ReadableObject, expiresAtMs: number): OfferedGrant => {
     const { operation, attemptId, repository, key, sizeBytes, sha256, headerSha256 } = grant;
     const body: Grant = { grantId: ports.newId(), operation, repository, key, attemptId, sizeBytes, sha256, expiresAt: isoTime(expiresAtMs), ...(headerSha256 === undefined ? {} : { headerSha256 }) };
     return ports.signer.sign(GRANT_KIND, body);
   };
 
   return {
-    put: async (claim, objects) => {
+    put: async (claim, objects, options) => {
       const expiresAtMs = ports.clock.nowMs() + settings.grantMs;
       const { attempt, prefix } = await inTransaction(ports.catalog.db, async (db) => {
         const held = await requireLease(db, claim);
         return { attempt: held, prefix: await admit(db, held, objects, expiresAtMs) };
       });
-      return objects.map((object) =>
+      const grants = objects.map((object) =>
         sign({ operation: "put", attemptId: attempt.id, repository: attempt.repository, key: `${prefix}${object.name}`, ...pickSize(object) }, expiresAtMs),
       );
+      return offer(ports, grants, options);
     },
-    get: async (claim, keys, { toOpen } = { toOpen: false }) => {
+    get: async (claim, keys, { toOpen = false, ...options } = {}) => {
       const attempt = await requireLease(ports.catalog.db, claim);
       const allowed = readablesOf(attempt);
       const objects = keys.map((key) => {
@@ -116,9 +122,22 @@ export function createGrants(ports: ControlPorts, settings: Pick<ControlSettings
       });
       const headers = toOpen ? await Promise.all(objects.map((object) => storedHeaderSha256(storageOf(ports, object.repository), object))) : [];
       const expiresAtMs = ports.clock.nowMs() + settings.grantMs;
-      return objects.map((object, number) => sign({ operation: "get", attemptId: attempt.id, ...object, headerSha256: headers[number] }, expiresAtMs));
+      return offer(ports, objects.map((object, number) => sign({ operation: "get", attemptId: attempt.id, ...object, headerSha256: headers[number] }, expiresAtMs)), options);
     },
   };
+}
+
+async function offer(ports: ControlPorts, grants: readonly OfferedGrant[], { withRequests = false }: GrantOptions = {}): Promise<OfferedGrant[]> {
+  if (!withRequests) return [...grants];
+  return Promise.all(
+    grants.map(async (grant) => {
+      const { operation, repository, key, expiresAt, ...object } = grant.body;
+      const { sign } = storageOf(ports, repository);
+      if (sign === undefined) return grant;
+      const expiresAtMs = Date.parse(expiresAt);
+      return { ...grant, request: operation === "put" ? await sign.put(key, object, expiresAtMs) : { transfer: await sign.get(key, expiresAtMs) } };
+    }),
+  );
 }
 
 function pickSize(object: { sizeBytes: number; sha256: string }): { sizeBytes: number; sha256: string } {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { HoldfastError } from "../lib/errors.ts";
-import { type SignedGrant, signedGrantSchema } from "./grant.ts";
+import { type OfferedGrant, type SignedGrant, signedGrantSchema, withoutRequest } from "./grant.ts";
 
 /**
  * What agents and the gateway say to each other; docs/gateway.md has it in words. The key of an object stands in its
@@ -14,9 +14,9 @@ const SCHEME = "Holdfast-Grant";
 /** Whole headers; a grant for the longest key that there can be takes half of it. */
 export const HEADERS_LIMIT_BYTES = 16 * 1024;
 
-/** The value of the `authorization` header that carries a grant. */
-export function grantHeader(signed: SignedGrant): string {
-  return `${SCHEME} ${Buffer.from(JSON.stringify(signed)).toString("base64url")}`;
+/** The value of the `authorization` header that carries a grant, without what is for a store alone. */
+export function grantHeader(grant: OfferedGrant): string {
+  return `${SCHEME} ${Buffer.from(JSON.stringify(withoutRequest(grant))).toString("base64url")}`;
 }
 
 /** The grant of an `authorization` header, not yet checked by anybody. GRANT_INVALID when there is none that can be read. */

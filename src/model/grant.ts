@@ -25,3 +25,30 @@ export const signedGrantSchema = z.object({
   signature: z.object({ key: z.string(), value: z.string() }),
 });
 export type SignedGrant = z.infer<typeof signedGrantSchema>;
+
+/** A request to a store that the server has signed: whoever sends it exactly so, in time, needs no credentials. */
+export const signedRequestSchema = z.object({
+  method: z.enum(["PUT", "GET", "HEAD"]),
+  url: z.url({ protocol: /^https?$/ }),
+  /** All of them are signed, and all are to be sent as they stand here. */
+  headers: z.record(z.string(), z.string()),
+});
+export type SignedRequest = z.infer<typeof signedRequestSchema>;
+
+/** What a store itself takes for a grant. */
+export const grantRequestSchema = z.object({
+  /** Writes or reads the object. */
+  transfer: signedRequestSchema,
+  /** Asks what is stored under the key; with a grant to put. */
+  confirm: signedRequestSchema.optional(),
+});
+export type GrantRequest = z.infer<typeof grantRequestSchema>;
+
+/** A grant as the server answers it. The request stands beside what is signed, for the store alone. */
+export const offeredGrantSchema = signedGrantSchema.extend({ request: grantRequestSchema.optional() });
+export type OfferedGrant = z.infer<typeof offeredGrantSchema>;
+
+/** What keyholders and gateways are shown of a grant. */
+export function withoutRequest({ kind, body, signature }: OfferedGrant): SignedGrant {
+  return { kind, body, signature };
+}

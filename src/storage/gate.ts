@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { SignedGrant } from "../model/grant.ts";
+import type { OfferedGrant } from "../model/grant.ts";
 
 /**
  * The only door between an agent and a repository: it opens for a signed grant and for exactly the object it names.
@@ -7,13 +7,15 @@ import type { SignedGrant } from "../model/grant.ts";
  * signature, expiry, operation, key, size and hash, and throws GRANT_INVALID otherwise.
  */
 export interface ObjectGate {
-  put(grant: SignedGrant, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
+  /** True when it sends to the store itself what the server has signed for it: then grants are asked for with their requests. */
+  readonly takesRequests?: boolean;
+  put(grant: OfferedGrant, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
   /**
    * Takes a grant to put and tells whether its object is already stored with exactly the size and hash that the grant
    * names: how a write whose answer was lost is confirmed. A gate without it cannot confirm, and the write fails.
    */
-  confirm?(grant: SignedGrant, signal: AbortSignal): Promise<boolean>;
-  get(grant: SignedGrant, range: { start: number; end: number } | undefined, signal: AbortSignal): Promise<Readable>;
+  confirm?(grant: OfferedGrant, signal: AbortSignal): Promise<boolean>;
+  get(grant: OfferedGrant, range: { start: number; end: number } | undefined, signal: AbortSignal): Promise<Readable>;
 }
 
 /** A gate that is somewhere else. It fails as a gate in this process does; what may pass is STORAGE_FAILED. */

@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { HoldfastError } from "../lib/errors.ts";
 import { isLoopback } from "../lib/loopback.ts";
-import { readNamedFile } from "../lib/named-file.ts";
+import { readCaFile } from "./ca-file.ts";
 import type { GateElsewhere } from "./gate.ts";
 import { remoteGate } from "./remote-gate.ts";
 
@@ -34,11 +33,5 @@ function isSafe(text: string): boolean {
 
 /** Nothing is asked yet. `field` names the place in the configuration; CONFIG_INVALID when its file cannot be used. */
 export async function openGateway({ url, caFile }: GatewayPlace, field: string): Promise<GateElsewhere> {
-  return remoteGate({ url, ca: caFile === undefined ? undefined : await readCa(`${field}.caFile`, caFile) });
-}
-
-async function readCa(field: string, path: string): Promise<string> {
-  const text = await readNamedFile(field, path);
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw new HoldfastError("CONFIG_INVALID", `${field}: ${path} holds no certificate.`, { hint: "Give certificates as PEM." });
+  return remoteGate({ url, ca: await readCaFile(`${field}.caFile`, caFile) });
 }

@@ -32,6 +32,11 @@ export function compareKeys(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
+/** True when [start, end) can be asked of a store: whole numbers, and at least one byte. */
+export function holdsBytes({ start, end }: { start: number; end: number }): boolean {
+  return Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start < end;
+}
+
 /** Throws INPUT_INVALID unless [start, end) lies inside the object: a short answer could be taken for the whole. */
 export function checkRange(key: string, range: { start: number; end: number }, sizeBytes: number): void {
   const isInside = Number.isSafeInteger(range.start) && Number.isSafeInteger(range.end) && range.start >= 0 && range.start <= range.end && range.end <= sizeBytes;

@@ -4,10 +4,10 @@ import { delay } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import { endsWith, onGivenUp } from "../lib/given-up.ts";
 import { mayRetry, pauseMs } from "../lib/retry.ts";
-import { OBJECT_PATH } from "../model/gateway-protocol.ts";
-import type { SignedGrant } from "../model/grant.ts";
+import type { OfferedGrant } from "../model/grant.ts";
 import { checkKey } from "./keys.ts";
-import { readAnswer, type RemoteCall, type RemotePlace, startCall } from "./remote-call.ts";
+import { type RemoteCall, type RemotePlace, startCall } from "./remote-call.ts";
+import type { GivenBytes, RemoteDialect } from "./remote-dialect.ts";
 
 /** How often in a row nothing may come of a read that had begun. */
 const RESUMES = { tries: 6, firstPauseMs: 250, maxPauseMs: 10_000 } as const;
@@ -18,14 +18,14 @@ interface Range {
 }
 
 /** The bytes that one answer holds. */
-interface Answer {
+interface Answer extends GivenBytes {
+  readonly place: RemotePlace;
   readonly call: RemoteCall;
   readonly body: IncomingMessage;
-  readonly sizeBytes: number;
 }
 
 export interface RemoteGet {
-  readonly grant: SignedGrant;
+  readonly grant: OfferedGrant;
   readonly range: Range | undefined;
   readonly signal: AbortSignal;
 }
@@ -34,13 +34,13 @@ export interface RemoteGet {
  * The bytes of an object. When the connection breaks in the body, the rest is asked for from the byte that was reached;
  * bytes that have come are never asked for again.
  */
-export async function getRemote(place: RemotePlace, { grant, range, signal }: RemoteGet): Promise<Readable> {
+export async function getRemote(dialect: RemoteDialect, { grant, range, signal }: RemoteGet): Promise<Readable> {
   checkKey(grant.body.key);
   const givenUp = new AbortController();
   const ends = AbortSignal.any([signal, givenUp.signal]);
-  const first = await open(place, { grant, range, signal: ends });
+  const first = await open(dialect, { grant, range, signal: ends });
   const whole = range ?? { start: 0, end: first.sizeBytes };
-  const stream = onGivenUp(Readable.from(bytesOf(place, { grant, range: whole, signal: ends }, first), { objectMode: false }), () => {
+  const stream = onGivenUp(Readable.from(bytesOf(dialect, { grant, range: whole, signal: ends }, first), { objectMode: false }), () => {
     givenUp.abort(new Error("nobody reads any more"));
     // A stream that nobody began to read holds a connection all the same.
     first.call.close();
@@ -48,17 +48,13 @@ export async function getRemote(place: RemotePlace, { grant, range, signal }: Re
   return endsWith(stream, signal);
 }
 
-async function open(place: RemotePlace, { grant, range, signal }: RemoteGet): Promise<Answer> {
-  const query = range === undefined ? "" : `?start=${String(range.start)}&end=${String(range.end)}`;
-  const call = startCall(place, { method: "GET", path: `${OBJECT_PATH}${query}`, grant, signal });
+async function open(dialect: RemoteDialect, { grant, range, signal }: RemoteGet, version?: string): Promise<Answer> {
+  const { place, head } = dialect.get(grant, { range, version });
+  const call = startCall(place, { ...head, key: grant.body.key, signal });
   try {
     call.request.end();
     const body = await call.wait(call.answer);
-    if (body.statusCode !== 200) await readAnswer(place, call, body);
-    const sizeBytes = Number(body.headers["content-length"] ?? Number.NaN);
-    const isAsked = Number.isSafeInteger(sizeBytes) && (range === undefined || sizeBytes === range.end - range.start);
-    if (body.statusCode === 200 && isAsked) return { call, body, sizeBytes };
-    throw new HoldfastError("STORAGE_FAILED", `The answer of the ${place.name} to a read of ${grant.body.key} makes no sense: status ${String(body.statusCode)}, length ${String(sizeBytes)}.`);
+    return { place, call, body, ...(await dialect.readGiven(grant, call, { response: body, range })) };
   } catch (error) {
     call.close();
     signal.throwIfAborted();
@@ -66,19 +62,19 @@ async function open(place: RemotePlace, { grant, range, signal }: RemoteGet): Pr
   }
 }
 
-async function* bytesOf(place: RemotePlace, { grant, range, signal }: RemoteGet & { range: Range }, first: Answer): AsyncGenerator<Uint8Array, void, undefined> {
+async function* bytesOf(dialect: RemoteDialect, { grant, range, signal }: RemoteGet & { range: Range }, first: Answer): AsyncGenerator<Uint8Array, void, undefined> {
   let reached = range.start;
   let answer: Answer | undefined = first;
   // Bytes that come make good for failures before them: what counts is how often nothing comes.
   for (let failures = 0; reached < range.end || answer !== undefined; ) {
     try {
-      answer ??= await open(place, { grant, range: { start: reached, end: range.end }, signal });
-      for await (const chunk of chunksOf(place, grant, answer)) {
+      answer ??= await open(dialect, { grant, range: { start: reached, end: range.end }, signal }, first.version);
+      for await (const chunk of chunksOf(grant, answer)) {
         reached += chunk.byteLength;
         failures = 0;
         yield chunk;
       }
-      if (reached < range.end) throw new HoldfastError("STORAGE_FAILED", `${grant.body.key} of the ${place.name} ended at byte ${String(reached)} of ${String(range.end)}.`);
+      if (reached < range.end) throw new HoldfastError("STORAGE_FAILED", `${grant.body.key} of the ${first.place.name} ended at byte ${String(reached)} of ${String(range.end)}.`);
     } catch (error) {
       signal.throwIfAborted();
       failures += 1;
@@ -91,7 +87,7 @@ async function* bytesOf(place: RemotePlace, { grant, range, signal }: RemoteGet 
   }
 }
 
-async function* chunksOf(place: RemotePlace, grant: SignedGrant, { call, body }: Answer): AsyncGenerator<Uint8Array, void, undefined> {
+async function* chunksOf(grant: OfferedGrant, { place, call, body }: Answer): AsyncGenerator<Uint8Array, void, undefined> {
   const iterator = body.iterator() as AsyncIterator<Uint8Array>;
   for (;;) {
     const next = await call.wait(iterator.next()).catch((cause: unknown) => {

@@ -1,9 +1,9 @@
-import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
-import { CONFIRM_PATH, OBJECT_PATH, storedAnswerSchema } from "../model/gateway-protocol.ts";
-import type { SignedGrant } from "../model/grant.ts";
+import { HoldfastError } from "../lib/errors.ts";
+import type { OfferedGrant } from "../model/grant.ts";
 import { checkKey } from "./keys.ts";
 import { lastOnceChecked, receivedBody } from "./received-body.ts";
-import { readAnswer, type RemoteCall, type RemotePlace, startCall } from "./remote-call.ts";
+import { type RemoteCall, type RemotePlace, startCall } from "./remote-call.ts";
+import type { RemoteDialect } from "./remote-dialect.ts";
 
 type Body = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
@@ -11,38 +11,36 @@ type Body = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 const SLICE_BYTES = 512 * 1024;
 
 export interface RemotePut {
-  readonly grant: SignedGrant;
+  readonly grant: OfferedGrant;
   readonly body: Body;
   readonly signal: AbortSignal;
 }
 
 /**
- * Sends an object. A write whose answer was lost is never guessed about: the gateway is asked, once, under the very same
+ * Sends an object. A write whose answer was lost is never guessed about: the place is asked, once, under the very same
  * grant, and only the same size and hash count as stored.
  */
-export async function putRemote(place: RemotePlace, put: RemotePut): Promise<void> {
+export async function putRemote(dialect: RemoteDialect, put: RemotePut): Promise<void> {
   const { grant, signal } = put;
-  checkKey(grant.body.key);
+  const { key } = grant.body;
+  checkKey(key);
   const state = { isSent: false };
-  const call = startCall(place, { method: "PUT", path: OBJECT_PATH, grant, signal, headers: headersOf(grant) });
+  const { place, head } = dialect.put(grant);
+  // With the wish to wait nothing is sent that is refused anyway, and no refusal is lost among bytes that nobody reads.
+  const call = startCall(place, { ...head, headers: { ...head.headers, expect: "100-continue" }, key, signal });
   try {
     if (await mayBegin(call, place.leaveMs)) {
       await send(call, put);
       state.isSent = true;
     }
-    await requireStored(place, call);
+    await dialect.requireStored(grant, call, await call.wait(call.answer));
   } catch (error) {
     signal.throwIfAborted();
     if (!state.isSent || call.hasAnswer()) throw error;
-    await confirmLost(place, put, error);
+    await confirmLost(dialect, { place, put, cause: error });
   } finally {
     call.close();
   }
-}
-
-function headersOf({ body: { sizeBytes } }: SignedGrant): Record<string, string> {
-  // Nothing is sent that the gateway refuses anyway, and no refusal is lost among bytes that nobody reads.
-  return { "content-type": "application/octet-stream", "content-length": String(sizeBytes), expect: "100-continue" };
 }
 
 /** Waits for leave to send; false when the answer is there already. */
@@ -64,7 +62,7 @@ async function mayBegin(call: RemoteCall, leaveMs: number): Promise<boolean> {
   return !call.hasAnswer();
 }
 
-/** Sends the body, one chunk after another has gone, and the last one once the body has ended well. Stops early when the gateway answers. */
+/** Sends the body, one chunk after another has gone, and the last one once the body has ended well. Stops early when there is an answer. */
 async function send(call: RemoteCall, { grant, body, signal }: RemotePut): Promise<void> {
   const { key, sizeBytes, sha256 } = grant.body;
   for await (const chunk of lastOnceChecked(receivedBody(key, body, { sizeBytes, sha256, signal }))) {
@@ -85,37 +83,26 @@ function written({ request }: RemoteCall, chunk: Uint8Array): Promise<void> {
   });
 }
 
-async function requireStored(place: RemotePlace, call: RemoteCall): Promise<void> {
-  const response = await call.wait(call.answer);
-  try {
-    const answer = storedAnswerSchema.safeParse(await readAnswer(place, call, response));
-    if (answer.data?.stored !== true) throw new HoldfastError("STORAGE_FAILED", `The ${place.name} does not say that it stored what it was sent.`, { cause: answer.error });
-  } catch (error) {
-    // Here they were right: they became something else on the way, and may arrive well another time.
-    if (!isHoldfastError(error, "OBJECT_DAMAGED")) throw error;
-    throw new HoldfastError("STORAGE_FAILED", `What arrived at the ${place.name} is not what was sent: ${error.message}`, { cause: error });
-  }
-}
-
-async function confirmLost(place: RemotePlace, { grant, signal }: RemotePut, cause: unknown): Promise<void> {
-  const isStored = await confirmRemote(place, grant, signal).catch(() => {
+async function confirmLost(dialect: RemoteDialect, { place, put, cause }: { place: RemotePlace; put: RemotePut; cause: unknown }): Promise<void> {
+  const { grant, signal } = put;
+  const isStored = await confirmRemote(dialect, grant, signal).catch(() => {
     signal.throwIfAborted();
     return null;
   });
   if (isStored === true) return;
-  const why = isStored === null ? "and the gateway does not tell" : "and the gateway does not have it, or not yet";
+  const why = isStored === null ? "and it does not tell" : "and it does not have it, or not yet";
   throw new HoldfastError("STORAGE_FAILED", `Whether ${grant.body.key} was stored is not known: the answer of the ${place.name} was lost, ${why}.`, { cause });
 }
 
 /** Asks whether the object of a grant to put is stored with exactly its size and hash. */
-export async function confirmRemote(place: RemotePlace, grant: SignedGrant, signal: AbortSignal): Promise<boolean> {
-  checkKey(grant.body.key);
-  const call = startCall(place, { method: "POST", path: CONFIRM_PATH, grant, signal, headers: { "content-length": "0" } });
+export async function confirmRemote(dialect: RemoteDialect, grant: OfferedGrant, signal: AbortSignal): Promise<boolean> {
+  const { key } = grant.body;
+  checkKey(key);
+  const { place, head } = dialect.confirm(grant);
+  const call = startCall(place, { ...head, key, signal });
   try {
     call.request.end();
-    const answer = storedAnswerSchema.safeParse(await readAnswer(place, call, await call.wait(call.answer)));
-    if (!answer.success) throw new HoldfastError("STORAGE_FAILED", `The ${place.name} does not say whether ${grant.body.key} is stored.`, { cause: answer.error });
-    return answer.data.stored;
+    return await dialect.readConfirmed(grant, call, await call.wait(call.answer));
   } catch (error) {
     signal.throwIfAborted();
     throw error;

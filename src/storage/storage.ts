@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { z } from "zod";
+import type { SignedRequest } from "../model/grant.ts";
 
 export interface StoredObject {
   readonly key: string;
@@ -50,6 +51,19 @@ export interface Storage {
   describe(): string;
   /** Present where objects are locked: then every put locks its object at once, for as long as a backup may take. */
   readonly lock?: ObjectLock;
+  /** Present where a request can be signed here and sent by somebody without credentials. */
+  readonly sign?: RequestSigner;
+}
+
+/** Signs requests that do one thing to one object until `expiresAtMs`. Only the server calls these. */
+export interface RequestSigner {
+  /**
+   * Writes the object as `put` would: bound to key, size, hash, the condition that the key is free and, where objects
+   * are locked, the lock. Throws what `put` throws of a place that is not to be written to.
+   */
+  put(key: string, object: { readonly sizeBytes: number; readonly sha256: string }, expiresAtMs: number): Promise<{ readonly transfer: SignedRequest; readonly confirm: SignedRequest }>;
+  /** Reads the object or any range of it. */
+  get(key: string, expiresAtMs: number): Promise<SignedRequest>;
 }
 
 export interface LockState {

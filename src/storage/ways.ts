@@ -1,21 +1,8 @@
-import type { z } from "zod";
-import type { GateElsewhere } from "./gate.ts";
 import { gatewayPlaceSchema, openGateway } from "./gateway-place.ts";
-
-/** A way from an agent to a repository that the agent does not open itself: its machine holds no credentials of it. */
-export interface Way<Options = unknown> {
-  readonly kind: string;
-  readonly title: string;
-  readonly options: z.ZodType<Options>;
-  /** Nothing is asked yet. `field` names the options in the configuration, for messages. */
-  open(options: Options, field: string): Promise<GateElsewhere>;
-}
-
-export function defineWay<Options>(way: Way<Options>): Way<Options> {
-  return way;
-}
+import { presignedWay } from "./s3/presigned-way.ts";
+import { defineWay, type Way } from "./way.ts";
 
 const gatewayWay = defineWay({ kind: "gateway", title: "Through a `holdfast gateway` on another host", options: gatewayPlaceSchema, open: openGateway });
 
 /** The ways there are; a new one is one file and one line here. */
-export const ways: readonly Way[] = [gatewayWay];
+export const ways: readonly Way[] = [gatewayWay, presignedWay];

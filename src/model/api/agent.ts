@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { poolsSchema } from "../agent.ts";
 import { readObjectSchema } from "../check.ts";
-import { signedGrantSchema } from "../grant.ts";
+import { offeredGrantSchema, signedGrantSchema } from "../grant.ts";
 import { jobKindSchema, orderSchema, outcomeSchema, pieceReportSchema, progressSchema } from "../job.ts";
 import { idSchema, isoTimeSchema, nameSchema, sha256Schema, sizeBytesSchema } from "../scalars.ts";
 import { route } from "./route.ts";
@@ -53,8 +53,9 @@ export const agentRoutes = {
     path: "/v1/agent/attempts/:attemptId/grants",
     summary: "Ask to write objects under the attempt's prefix; names, sizes and hashes are bound.",
     role: "agent",
-    input: z.object({ ...lease, objects: z.array(z.object({ name: z.string(), sizeBytes: sizeBytesSchema, sha256: sha256Schema })).min(1).max(64) }),
-    output: z.object({ grants: z.array(signedGrantSchema) }),
+    /** With `withRequests` each grant comes with a request to the store itself, where the store takes signed ones. */
+    input: z.object({ ...lease, withRequests: z.boolean().optional(), objects: z.array(z.object({ name: z.string(), sizeBytes: sizeBytesSchema, sha256: sha256Schema })).min(1).max(64) }),
+    output: z.object({ grants: z.array(offeredGrantSchema) }),
   }),
   grantGet: route({
     name: "agent.grantGet",
@@ -62,9 +63,9 @@ export const agentRoutes = {
     path: "/v1/agent/attempts/:attemptId/read-grants",
     summary: "Ask to read objects that the attempt's order names.",
     role: "agent",
-    /** `toOpen` also lets the keyholder open the objects' headers. */
-    input: z.object({ ...lease, keys: z.array(z.string()).min(1).max(256), toOpen: z.boolean().optional() }),
-    output: z.object({ grants: z.array(signedGrantSchema) }),
+    /** `toOpen` also lets the keyholder open the objects' headers; `withRequests` as for writing. */
+    input: z.object({ ...lease, keys: z.array(z.string()).min(1).max(256), toOpen: z.boolean().optional(), withRequests: z.boolean().optional() }),
+    output: z.object({ grants: z.array(offeredGrantSchema) }),
   }),
   reportPiece: route({
     name: "agent.reportPiece",
@@ -81,7 +82,8 @@ export const agentRoutes = {
     path: "/v1/agent/attempts/:attemptId/read",
     summary: "Keep what a check has read so far and what is wrong with it.",
     role: "agent",
-    input: z.object({ ...lease, objects: z.array(readObjectSchema).min(1).max(256) }),
+    /** With `withRequests` each grant comes with a request to the store itself, where the store takes signed ones. */
+    input: z.object({ ...lease, withRequests: z.boolean().optional(), objects: z.array(readObjectSchema).min(1).max(256) }),
     output: z.object({}),
   }),
   finish: route({

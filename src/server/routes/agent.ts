@@ -29,8 +29,8 @@ export const agentRoutes = [
     const answer = await dispatcher.leases.heartbeat(own(lease, caller), progress);
     return { ...answer, cancel: answer.cancel || (await isToGoElsewhere(lease, dispatcher, caller)) };
   }),
-  implement(agent.grantPut, async ({ objects, ...lease }, { grants }, { caller }) => ({ grants: await grants.put(own(lease, caller), objects) })),
-  implement(agent.grantGet, async ({ keys, toOpen = false, ...lease }, { grants }, { caller }) => ({ grants: await grants.get(own(lease, caller), keys, { toOpen }) })),
+  implement(agent.grantPut, async ({ objects, withRequests, ...lease }, { grants }, { caller }) => ({ grants: await grants.put(own(lease, caller), objects, { withRequests }) })),
+  implement(agent.grantGet, async ({ keys, toOpen, withRequests, ...lease }, { grants }, { caller }) => ({ grants: await grants.get(own(lease, caller), keys, { toOpen, withRequests }) })),
   implement(agent.reportPiece, async ({ piece, ...lease }, { dispatcher }, { caller }) => commitPiece(dispatcher.ports, own(lease, caller), piece)),
   implement(agent.reportRead, async ({ objects, ...lease }, { dispatcher }, { caller }) => {
     await recordRead(dispatcher.ports, own(lease, caller), objects);

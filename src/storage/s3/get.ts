@@ -4,8 +4,9 @@ import { delay } from "../../lib/clock.ts";
 import { HoldfastError } from "../../lib/errors.ts";
 import { endsWith, onGivenUp } from "../../lib/given-up.ts";
 import { mayRetry, pauseMs } from "../../lib/retry.ts";
-import { checkRange } from "../keys.ts";
+import { checkRange, holdsBytes } from "../keys.ts";
 import type { GetOptions } from "../storage.ts";
+import { contentRangeFrom, rangeHeader } from "./answer-headers.ts";
 import { isStatus, s3Error } from "./errors.ts";
 import { headObject } from "./head.ts";
 import { ask, type S3Place, within } from "./place.ts";
@@ -29,7 +30,7 @@ interface Answer {
 export async function getObject(place: S3Place, key: string, { range, signal }: GetOptions = {}): Promise<Readable> {
   place.keyOf(key);
   signal?.throwIfAborted();
-  if (range !== undefined && !(isWhole(range) && range.start < range.end)) {
+  if (range !== undefined && !holdsBytes(range)) {
     await checkAgainstSize(place, key, { range, signal });
     return Readable.from([], { objectMode: false });
   }
@@ -42,10 +43,6 @@ export async function getObject(place: S3Place, key: string, { range, signal }: 
     first.body.destroy();
   });
   return endsWith(stream, signal);
-}
-
-function isWhole({ start, end }: Range): boolean {
-  return Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0;
 }
 
 /** A range that asks for nothing, or for nonsense: the object must be there all the same. */
@@ -64,7 +61,7 @@ async function open(place: S3Place, key: string, want: { range?: Range | undefin
   const command = new GetObjectCommand({
     Bucket: place.bucket,
     Key: place.keyOf(key),
-    ...(range === undefined ? {} : { Range: `bytes=${String(range.start)}-${String(range.end - 1)}` }),
+    ...(range === undefined ? {} : { Range: rangeHeader(range) }),
     ...(etag === undefined ? {} : { IfMatch: etag }),
   });
   try {
@@ -84,15 +81,14 @@ async function checkAnswer(place: S3Place, key: string, answer: GetObjectCommand
   const sizeBytes = answer.ContentLength;
   if (body === undefined || sizeBytes === undefined) throw senseless(place, key, "it has no body or no length", body);
   if (wanted === undefined) return { body, range: { start: 0, end: sizeBytes }, etag: answer.ETag };
-  const given = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? "");
+  const given = contentRangeFrom(answer.ContentRange);
   if (given === null) {
     if (wanted.start === 0 && wanted.end === sizeBytes) return { body, range: wanted, etag: answer.ETag };
     throw senseless(place, key, "it is the whole object where a part of it was asked for", body);
   }
-  const [start, last, total] = given.slice(1).map(Number) as [number, number, number];
-  if (wanted.end > total) body.destroy();
-  checkRange(key, wanted, total);
-  if (start === wanted.start && last === wanted.end - 1 && sizeBytes === wanted.end - wanted.start) return { body, range: wanted, etag: answer.ETag };
+  if (wanted.end > given.totalBytes) body.destroy();
+  checkRange(key, wanted, given.totalBytes);
+  if (given.start === wanted.start && given.end === wanted.end && sizeBytes === wanted.end - wanted.start) return { body, range: wanted, etag: answer.ETag };
   throw senseless(place, key, `it holds ${String(answer.ContentRange)}`, body);
 }
 

@@ -1,10 +1,8 @@
 import { HeadBucketCommand, HeadObjectCommand, type HeadObjectCommandOutput } from "@aws-sdk/client-s3";
 import { HoldfastError } from "../../lib/errors.ts";
+import { keptSha256, SHA256_METADATA } from "./answer-headers.ts";
 import { isCode, isStatus, s3Error } from "./errors.ts";
 import { ask, type S3Place, within } from "./place.ts";
-
-/** The metadata that carries the SHA-256 to stores that keep no checksums of their own. */
-export const SHA256_METADATA = "holdfast-sha256";
 
 export interface Head {
   readonly sizeBytes: number;
@@ -35,10 +33,9 @@ export function headObject(place: S3Place, key: string, more: { versionId?: stri
 function headFrom(place: S3Place, key: string, found: HeadObjectCommandOutput): Head {
   const sizeBytes = found.ContentLength;
   if (sizeBytes === undefined) throw new HoldfastError("STORAGE_FAILED", `The store did not tell the size of ${place.nameOf(key)}.`);
-  const sha256 = found.ChecksumSHA256 === undefined ? undefined : Buffer.from(found.ChecksumSHA256, "base64").toString("hex");
   return {
     sizeBytes,
-    sha256: sha256 ?? found.Metadata?.[SHA256_METADATA] ?? null,
+    sha256: keptSha256(found.ChecksumSHA256, found.Metadata?.[SHA256_METADATA]),
     versionId: found.VersionId,
     lockMode: found.ObjectLockMode,
     lockedUntilMs: found.ObjectLockRetainUntilDate?.getTime() ?? null,

@@ -1,4 +1,4 @@
-import { defineStorage, type ObjectLock, type Storage } from "../storage.ts";
+import { defineStorage, type ObjectLock, type RequestSigner, type Storage } from "../storage.ts";
 import { describePlace, type S3Options, s3OptionsSchema } from "./options.ts";
 
 /** A bucket of an object store that speaks S3: Amazon's, or any with conditional writes. */
@@ -13,6 +13,7 @@ export const s3Storage = defineStorage({
 function openBucket(options: S3Options): Storage {
   let loaded: Promise<Storage> | undefined;
   const storage = (): Promise<Storage> => (loaded ??= import("./storage.ts").then((driver) => driver.s3Storage(options)));
+  const sign = async (): Promise<RequestSigner> => (await storage()).sign as RequestSigner;
   const lock = async (): Promise<ObjectLock> => (await storage()).lock as ObjectLock;
   return {
     put: async (key, body, putOptions) => (await storage()).put(key, body, putOptions),
@@ -24,6 +25,10 @@ function openBucket(options: S3Options): Storage {
     delete: async (keys) => (await storage()).delete(keys),
     leftovers: async (leftoverOptions) => (await storage()).leftovers(leftoverOptions),
     describe: () => describePlace(options),
+    sign: {
+      put: async (key, object, expiresAtMs) => (await sign()).put(key, object, expiresAtMs),
+      get: async (key, expiresAtMs) => (await sign()).get(key, expiresAtMs),
+    },
     ...(options.lock === undefined
       ? {}
       : {

@@ -4,8 +4,9 @@ import { HoldfastError, isHoldfastError } from "../../lib/errors.ts";
 import { retry } from "../../lib/retry.ts";
 import { lastOnceChecked, receivedBody } from "../received-body.ts";
 import type { PutOptions, StoredObject } from "../storage.ts";
+import { SHA256_METADATA } from "./answer-headers.ts";
 import { isPlainRefusal, isStatus, s3Error } from "./errors.ts";
-import { headObject, SHA256_METADATA } from "./head.ts";
+import { headObject } from "./head.ts";
 import { type S3Place, within } from "./place.ts";
 
 /** The most that one request stores. Packs are far smaller, and only one request has one SHA-256. */
@@ -28,12 +29,17 @@ export async function putObject(place: S3Place, object: NewObject): Promise<Stor
   const { key, body, options } = object;
   place.keyOf(key);
   options.signal?.throwIfAborted();
-  if (options.sizeBytes > PUT_LIMIT_BYTES) throw new HoldfastError("INPUT_INVALID", `${key} has ${String(options.sizeBytes)} bytes; an object of the ${place.name} can have ${String(PUT_LIMIT_BYTES)}.`);
+  requireOneRequest(place, { key, sizeBytes: options.sizeBytes });
   const sending = new Sending(place, object);
   const tries = isReadableAgain(body) ? place.retries.tries : 1;
   await retry(() => sending.once(), { ...place.retries, tries, signal: options.signal ?? new AbortController().signal });
   if (sending.bodyFailure !== undefined) throw sending.bodyFailure.error;
   return { key, sizeBytes: options.sizeBytes };
+}
+
+/** Throws INPUT_INVALID for more than one request stores. */
+export function requireOneRequest(place: S3Place, { key, sizeBytes }: StoredObject): void {
+  if (sizeBytes > PUT_LIMIT_BYTES) throw new HoldfastError("INPUT_INVALID", `${key} has ${String(sizeBytes)} bytes; an object of the ${place.name} can have ${String(PUT_LIMIT_BYTES)}.`);
 }
 
 /** An array begins anew whenever it is read; a generator or stream does not. */
@@ -81,7 +87,7 @@ class Sending {
       ended.abort(error);
     });
     try {
-      await this.#place.client.send(putCommand(this.#place, this.#object, stream), within(signal));
+      await this.#place.client.send(putCommand(this.#place, { key, ...options }, stream), within(signal));
     } finally {
       ended.abort(new Error("the request has ended"));
       stream.destroy();
@@ -105,12 +111,12 @@ class Sending {
   }
 }
 
-function putCommand(place: S3Place, { key, options }: NewObject, stream: Readable): PutObjectCommand {
-  const { sizeBytes, sha256 } = options;
+/** The one request that stores an object, with all that it is bound to. */
+export function putCommand(place: S3Place, { key, sizeBytes, sha256 }: Pick<PutOptions, "sizeBytes" | "sha256"> & { key: string }, stream?: Readable): PutObjectCommand {
   const command = new PutObjectCommand({
     Bucket: place.bucket,
     Key: place.keyOf(key),
-    Body: stream,
+    ...(stream === undefined ? {} : { Body: stream }),
     ContentLength: sizeBytes,
     ContentType: "application/octet-stream",
     IfNoneMatch: "*",

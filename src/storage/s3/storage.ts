@@ -7,6 +7,7 @@ import { objectLock } from "./lock.ts";
 import type { S3Options } from "./options.ts";
 import { s3Place } from "./place.ts";
 import { putObject } from "./put.ts";
+import { requestSigner } from "./sign.ts";
 import { requireSuitable } from "./suitable.ts";
 
 /** A bucket as a repository. Nothing is asked yet. */
@@ -36,6 +37,7 @@ export function s3Storage(options: S3Options): Storage {
     // One request stores an object whole or not at all.
     leftovers: async () => [],
     describe: () => place.name,
+    sign: requestSigner(place, requireSuitableOnce),
     ...(options.lock === undefined ? {} : { lock: objectLock(place, options.lock) }),
   };
 }
