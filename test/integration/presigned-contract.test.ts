@@ -2,7 +2,6 @@ import { afterAll, beforeAll } from "vitest";
 import type { Storage } from "../../src/storage/storage.ts";
 import { describeStorage } from "../contract/storage.ts";
 import { offeredGet, offeredPut, type PresignedGround, presignedGround } from "../fixtures/presigned.ts";
-import { noCeph, startCeph } from "../fixtures/s3-ceph.ts";
 import type { S3Server } from "../fixtures/s3-server.ts";
 import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";
 import { describeUnless } from "../skip.ts";
@@ -32,14 +31,4 @@ describeUnless(noVersitygw, "signed requests to versitygw", () => {
   afterAll(() => server.stop());
 
   describeStorage("a bucket with versions, below a prefix", async () => bySignedRequests(await presignedGround(server, { prefix: "deep/re+po é" })));
-});
-
-describeUnless(noCeph, "signed requests to Ceph", () => {
-  let server: S3Server;
-  beforeAll(async () => {
-    server = await startCeph();
-  });
-  afterAll(() => server.stop());
-
-  describeStorage("a bucket", async () => bySignedRequests(await presignedGround(server)));
 });
