@@ -3,6 +3,8 @@ import { durationSchema } from "../../lib/units.ts";
 import { checkKey } from "../keys.ts";
 
 const SECRET_SOURCES = ["secretAccessKey", "secretAccessKeyFile", "secretAccessKeyEnv"] as const;
+/** Amazon's classes that are read only hours after asking. */
+const ASLEEP: ReadonlySet<string> = new Set(["GLACIER", "DEEP_ARCHIVE"]);
 const LOCK_AT_LEAST_MS = 60_000;
 
 const lockSchema = z.strictObject({
@@ -37,6 +39,12 @@ export const s3OptionsSchema = z
     secretAccessKey: z.string().min(1).optional().meta({ secret: true }).describe("The secret itself; a file or variable is safer."),
     secretAccessKeyFile: z.string().min(1).meta({ path: true }).optional().describe("File whose first line is the secret."),
     secretAccessKeyEnv: z.string().min(1).optional().describe("Environment variable that holds the secret."),
+    storageClass: z
+      .string()
+      .regex(/^[A-Z0-9_]+$/, "is not a storage class; they are written like STANDARD_IA")
+      .refine((name) => !ASLEEP.has(name), "keeps objects where they cannot be read at once: no restore, check or verification could use them")
+      .optional()
+      .describe("Class in which the store keeps objects, for example STANDARD_IA or GLACIER_IR; the store's own unless told. Not one that has to be woken before it is read."),
     idleTimeout: durationSchema.prefault("60s").describe("A connection on which nothing moves for this long is given up."),
     lock: lockSchema.optional().describe("Object Lock; the bucket must have been made with it. Without it whoever has the credentials can delete."),
   })

@@ -1,4 +1,4 @@
-import { S3Client } from "@aws-sdk/client-s3";
+import { S3Client, type StorageClass } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
@@ -18,6 +18,7 @@ export interface S3Place {
   readonly client: S3Client;
   readonly bucket: string;
   readonly lock: LockOptions | undefined;
+  readonly storageClass: StorageClass | undefined;
   readonly retries: Omit<RetryOptions, "signal">;
   /** The key in the bucket; throws INPUT_INVALID unless it is one that every driver can store. */
   keyOf(key: string): string;
@@ -41,6 +42,8 @@ export function s3Place(options: S3Options): S3Place {
     client: clientOf(options),
     bucket: options.bucket,
     lock: options.lock,
+    // Stores other than Amazon's have classes of their own.
+    storageClass: options.storageClass as StorageClass | undefined,
     retries: RETRIES,
     keyOf: (key) => {
       checkKey(key);

@@ -33,6 +33,11 @@ test("a signed write is bound to key, length, hash, the condition and the lock, 
   }
 });
 
+test("an object goes into the class that the repository names, and into the store's own without one", async () => {
+  const storageClassOf = async (more: Record<string, unknown>): Promise<string | undefined> => (await signFor(more).put(KEY, OBJECT, Date.now() + QUARTER_MS)).transfer.headers["x-amz-storage-class"];
+  expect([await storageClassOf({ storageClass: "GLACIER_IR" }), await storageClassOf({})]).toEqual(["GLACIER_IR", undefined]);
+});
+
 test("a signed read takes any range of one object, and is found where the bucket is", async () => {
   const request = await signFor({ endpoint: undefined, region: "eu-west-1" }).get(KEY, Date.now() + QUARTER_MS);
   expect(request).toMatchObject({ method: "GET", url: "https://backups.s3.eu-west-1.amazonaws.com/i/backups/b/000000%20%27x%27.zst.age" });

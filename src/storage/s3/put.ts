@@ -122,6 +122,7 @@ export function putCommand(place: S3Place, { key, sizeBytes, sha256 }: Pick<PutO
     IfNoneMatch: "*",
     ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
     Metadata: { [SHA256_METADATA]: sha256 },
+    ...(place.storageClass === undefined ? {} : { StorageClass: place.storageClass }),
     ...lockFrom(place),
   });
   // Stands in the signature, and every store compares it with what arrived; not every one does so with the checksum.

@@ -22,6 +22,8 @@ test.each<[string, Record<string, unknown>, string]>([
   ["a secret without its key", { accessKeyId: undefined }, "needs `accessKeyId`"],
   ["a lock of no kind", { lock: {} }, "mode"],
   ["a lock that is over at once", { lock: { mode: "compliance", uncommittedLock: "1s" } }, "must be at least 1m"],
+  ["a storage class that has to be woken", { storageClass: "DEEP_ARCHIVE" }, "cannot be read at once"],
+  ["a storage class that is no word for one", { storageClass: "cold" }, "is not a storage class"],
   ["an unknown field", { buckett: "x" }, "buckett"],
 ])("%s is refused", (_what, more, said) => {
   const result = s3OptionsSchema.safeParse({ ...OPTIONS, ...more });
