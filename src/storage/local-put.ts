@@ -10,7 +10,8 @@ import { receivedBody } from "./received-body.ts";
 import type { PutOptions, StoredObject } from "./storage.ts";
 
 const FILE_MODE = 0o640;
-const FOLDER_MODE = 0o750;
+/** A gateway and a server that are different users share a directory by its group, where their umask lets the group write. */
+const FOLDER_MODE = 0o770;
 /** A delete beside us may remove the folder between making it and linking into it. */
 const LINK_TRIES = 20;
 

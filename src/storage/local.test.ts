@@ -38,8 +38,19 @@ describe("the local driver", () => {
     const object = await stat(join(root, "a/b"));
     expect(object.mode & 0o777 & ~0o640).toBe(0);
     expect(object.nlink).toBe(1);
-    expect((await stat(join(root, "a"))).mode & 0o777 & ~0o750).toBe(0);
+    expect((await stat(join(root, "a"))).mode & 0o777 & ~0o770).toBe(0);
     expect(await readdir(join(root, ".tmp"))).toEqual([]);
+  });
+
+  test("a group may write into folders where the umask lets it, and never into objects", async () => {
+    const umask = process.umask(0o007);
+    try {
+      await put(storage, "a/b", "x");
+    } finally {
+      process.umask(umask);
+    }
+    expect((await stat(join(root, "a"))).mode & 0o777).toBe(0o770);
+    expect((await stat(join(root, "a/b"))).mode & 0o777).toBe(0o640);
   });
 
   test("delete removes folders that are empty without the object, never the repository's own", async () => {
