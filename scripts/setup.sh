@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings a Debian or Ubuntu machine to the point where Holdfast and its tests run. Safe to run again: it does, and
 # says, only what is missing. `setup.sh --packages-only` leaves the system's own packages alone; `setup.sh --for-tests`
-# also gets what only the tests use.
+# also gets what only the tests use; `setup.sh --with-s3` gets openssl and, where there is Go to build it, an S3 server.
 # Plain sh and an old Node must be able to run this.
 set -eu
 
@@ -112,12 +112,20 @@ node_runs() {
 
 programs="mariadbd mariadb-install-db mariadb-backup mbstream mariadb-binlog mariadb age zstd setpriv"
 packages="mariadb-backup mariadb-client age zstd util-linux"
-# S3 servers of the tests; without them those tests are skipped, and say so.
+# S3 servers; without them their tests are skipped, and what is shown says what it leaves out.
 s3_programs=
+wants_versitygw=
 if [ "${1:-}" = --for-tests ]; then
   programs="$programs strace openssl jq"
   packages="$packages strace openssl jq"
   s3_programs="ceph ceph-mon ceph-osd radosgw"
+  wants_versitygw=yes
+fi
+# One that keeps locks and knows conditional writes on versioned buckets, which Ceph of today's Debian does not.
+if [ "${1:-}" = --with-s3 ]; then
+  programs="$programs openssl"
+  packages="$packages openssl"
+  wants_versitygw=yes
 fi
 s3_packages="ceph-common ceph-mon ceph-osd radosgw"
 versitygw_version=1.8.0
@@ -186,12 +194,12 @@ go_is_new() {
 }
 
 versitygw_is_due() {
-  [ -n "$s3_programs" ] && [ ! -x "$versitygw" ] && go_is_new
+  [ -n "$wants_versitygw" ] && [ ! -x "$versitygw" ] && go_is_new
 }
 
 # Beside everything else: it takes a minute and needs none of it.
 start_building_versitygw() {
-  echo "setup: building an S3 server for the tests: versitygw $versitygw_version"
+  echo "setup: building an S3 server: versitygw $versitygw_version"
   building=$(dirname "$versitygw")/building.$$
   mkdir -p "$building"
   GOFLAGS=-trimpath GOBIN=$building go install -p 2 "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version" >"$building/log" 2>&1 </dev/null 9<&- &
@@ -203,7 +211,7 @@ finish_building_versitygw() {
     mv -f "$building/versitygw" "$versitygw"
   else
     cat "$building/log" >&2
-    echo "setup: versitygw could not be built; its tests will be skipped" >&2
+    echo "setup: versitygw could not be built; what needs it is left out" >&2
   fi
   builder=
 }

@@ -3,6 +3,7 @@ import type { Connection } from "mysql2/promise";
 import type { Client } from "../client/client.ts";
 import { delay } from "../lib/clock.ts";
 import { fromErrorRecord, HoldfastError } from "../lib/errors.ts";
+import type { RunAs } from "../lib/process.ts";
 import { api } from "../model/api/index.ts";
 import type { Backup, Coverage } from "../model/backup.ts";
 import type { Job } from "../model/job.ts";
@@ -77,8 +78,8 @@ export async function waitForJob(client: Client, job: Job, signal: AbortSignal):
 }
 
 /** A server on a restored directory, with a connection to it. */
-export async function startRestoredShop(world: { rootDir: string; signal: AbortSignal }, dataDir: string): Promise<{ connection: Connection; stop: () => Promise<void> }> {
-  const server = await startRestored(dataDir, world.rootDir);
+export async function startRestoredShop(world: { rootDir: string; signal: AbortSignal; owner?: RunAs }, dataDir: string): Promise<{ connection: Connection; stop: () => Promise<void> }> {
+  const server = await startRestored(dataDir, world.rootDir, world.owner);
   const connection = await server.connect();
   return {
     connection,

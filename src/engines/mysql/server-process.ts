@@ -29,6 +29,8 @@ export interface ServerSpec {
   readonly stopLimitMs?: number;
   /** Program to start; `mariadbd` without it. */
   readonly program?: string;
+  /** Its environment, besides what every tool has. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface RunningServer {
@@ -63,6 +65,7 @@ export async function startServer(spec: ServerSpec): Promise<RunningServer> {
     file: spec.program ?? (await toolFile("mariadbd")),
     args: [`--defaults-file=${files.config}`],
     cwd: spec.dataDir,
+    ...(spec.env === undefined ? {} : { env: spec.env }),
     runAs: spec.runAs,
     stdout: "ignore",
     signal: spec.signal,
