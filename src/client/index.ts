@@ -1,5 +1,5 @@
 export type { Client, Transport } from "./client.ts";
 export { inMemoryTransport } from "./in-memory-transport.ts";
-export { createClient } from "./create-client.ts";
+export { createClient, fillRoute } from "./create-client.ts";
 export { type RemoteServer, remoteTransport, serverUrl } from "./remote-transport.ts";
 export { httpTransport } from "./http-transport.ts";

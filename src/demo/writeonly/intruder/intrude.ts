@@ -1,0 +1,39 @@
+import { tryAll, type Tried } from "../attempt.ts";
+import { askForGrants, endingAttempts, forgedPieceAttempt, grantForStoredPiece, leaseAttempts, rightsAttempts, type StolenLease, stealLeases } from "./api.ts";
+import { gatewayAttempts, overwriteAttempt, replayedGrants, useGrant } from "./gateway.ts";
+import { keyAttempts } from "./keys.ts";
+import { machineAttempts } from "./machine.ts";
+import { findLoot, type IntruderPlan, type Loot } from "./plan.ts";
+import { storeAttempts } from "./store.ts";
+
+/**
+ * Somebody who is root on the database host, with all that lies there. Looks around first, while the agent still runs;
+ * then takes its place.
+ */
+export async function intrude(plan: IntruderPlan, tell: (tried: Tried) => void): Promise<void> {
+  const loot = await findLoot(plan);
+  const { store, stored } = plan;
+  await tryAll(machineAttempts(plan), tell);
+  await tryAll(rightsAttempts(loot), tell);
+  if (store !== null) {
+    const keys = stored.filter(({ repository }) => repository === "bucket").map(({ key }) => key);
+    await tryAll(storeAttempts({ ...store, ca: loot.ca, keys, token: loot.identity.token }), tell);
+  }
+  for (const lease of await stealLeases(loot, plan.instances)) await tryLease(lease, { plan, loot, tell });
+}
+
+async function tryLease(lease: StolenLease, { plan, loot, tell }: { plan: IntruderPlan; loot: Loot; tell: (tried: Tried) => void }): Promise<void> {
+  const stored = plan.stored.filter(({ repository }) => repository === lease.order.repository);
+  const { segmentId, grants: [grant, second], body } = await askForGrants(lease);
+  const target = { url: plan.gatewayUrl, ca: loot.ca, stored, token: loot.identity.token, grant, body };
+  await tryAll(leaseAttempts(lease, plan), tell);
+  await tryAll(keyAttempts(lease, { address: plan.keyholderAddress, ca: loot.ca, grant, stored }), tell);
+  await tryAll(gatewayAttempts(target), tell);
+  await useGrant(target);
+  await useGrant({ ...target, grant: second });
+  await tryAll(replayedGrants(target), tell);
+  const overwriting = await grantForStoredPiece(lease, plan.stored);
+  if (overwriting === null) throw new Error(`no piece of log of ${lease.order.instance.name} is known to the intruder`);
+  await tryAll([overwriteAttempt({ ...target, ...overwriting })], tell);
+  await tryAll([forgedPieceAttempt(lease, { segmentId, body, logFile: plan.logFile }), ...endingAttempts(lease)], tell);
+}

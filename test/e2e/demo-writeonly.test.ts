@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { expect, it } from "vitest";
+import { tempDir } from "../fixtures/temp.ts";
+import { noVersitygw } from "../fixtures/s3-versitygw.ts";
+import { until } from "../fixtures/log-collector.ts";
+import { describeUnless } from "../skip.ts";
+
+const PROGRAM = resolve(import.meta.dirname, "../../scripts/demo-writeonly.ts");
+
+const reason = process.getuid?.() === 0 ? noVersitygw : "not root";
+
+/** The demo as `npm run demo:writeonly` runs it once the machine is set up; all that it makes lies in `dir`. */
+function startDemo(dir: string): { child: ChildProcess; said: () => string } {
+  const child = spawn(process.execPath, [PROGRAM, "--size-mb", "3"], { env: { ...process.env, TMPDIR: dir }, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (said += text));
+  return { child, said: () => said };
+}
+
+/** Command lines of processes that work in this directory. */
+async function processesIn(dir: string): Promise<string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
+  return lines.filter((line) => line.includes(dir));
+}
+
+describeUnless(reason, "the demonstration with four processes, four users and an intruder who is root", () => {
+  it("sees every attempt refused, and restores from bucket and gateway what the database held", async () => {
+    const dir = await tempDir();
+    try {
+      const { child, said } = startDemo(dir.path);
+      const [code] = (await once(child, "close")) as [number | null];
+      expect(code, said()).toBe(0);
+      const [, tried, refused] = /Verdict\n {2}(\d+) tried, (\d+) refused/.exec(said()) ?? [];
+      expect(refused).toBe(tried);
+      expect(Number(tried)).toBeGreaterThanOrEqual(250);
+      for (const place of ["bucket, no credentials", "bucket, the server's credentials: manifest.json", "gateway, repository directory", "gateway, repository bucket", "keyholder", "this machine", "server, the agent's token"]) expect(said()).toContain(`  ${place}\n`);
+      for (const instance of ["shop-in-bucket", "shop-in-directory"]) expect(said()).toMatch(new RegExp(`compared: \\d{4,} rows \\(${instance}\\), every one equal`));
+      expect(said().match(/verified to T4: passed/g)).toHaveLength(2);
+      expect(said()).not.toContain("!!!");
+      expect(await readdir(dir.path)).toEqual([]);
+      expect(await processesIn(dir.path)).toEqual([]);
+    } finally {
+      await dir.remove();
+    }
+  });
+
+  it("leaves no process and no file when somebody interrupts it", async () => {
+    const dir = await tempDir();
+    try {
+      const { child, said } = startDemo(dir.path);
+      await until("the backups are being taken", () => said().includes("A shop, backed up to both") || child.exitCode !== null);
+      child.kill("SIGINT");
+      const [code] = (await once(child, "close")) as [number | null];
+      expect(code, said()).toBe(1);
+      expect(said()).toContain("Interrupted by SIGINT");
+      expect(await readdir(dir.path)).toEqual([]);
+      expect(await processesIn(dir.path)).toEqual([]);
+    } finally {
+      await dir.remove();
+    }
+  });
+});
