@@ -37,7 +37,7 @@ describeUnless(reason, "the demonstration with four processes, four users and an
       const [, tried, refused] = /Verdict\n {2}(\d+) tried, (\d+) refused/.exec(said()) ?? [];
       expect(refused).toBe(tried);
       expect(Number(tried)).toBeGreaterThanOrEqual(250);
-      for (const place of ["bucket, no credentials", "bucket, the server's credentials: manifest.json", "gateway, repository directory", "gateway, repository bucket", "keyholder", "this machine", "server, the agent's token"]) expect(said()).toContain(`  ${place}\n`);
+      for (const place of ["bucket, no credentials", "bucket, the server's credentials: manifest.json", "gateway, repository directory", "bucket, requests that the server signed", "keyholder", "this machine", "server, the agent's token"]) expect(said()).toContain(`  ${place}\n`);
       for (const instance of ["shop-in-bucket", "shop-in-directory"]) expect(said()).toMatch(new RegExp(`compared: \\d{4,} rows \\(${instance}\\), every one equal`));
       expect(said().match(/verified to T4: passed/g)).toHaveLength(2);
       expect(said()).not.toContain("!!!");

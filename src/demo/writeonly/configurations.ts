@@ -19,7 +19,7 @@ export const s3Place = ({ endpoint, accessKeyId }: Omit<S3Place, "bucket">): S3P
 /** Nothing comes due by itself while the demo runs. */
 const NEVER = '{ cron: "0 0 1 1 *" }';
 
-/** How server and gateway reach the repositories; both have credentials, the database host has none. */
+/** How the server reaches the repositories: nobody else has credentials of the bucket. */
 function repositories(place: { directory: string; s3: S3Place | null; secretFile: string }): string {
   const { s3 } = place;
   const bucket = s3 === null ? "" : `  bucket:
@@ -73,16 +73,15 @@ export interface GatewayPlace {
   readonly port: number;
   readonly fingerprint: string;
   readonly directory: string;
-  readonly s3: S3Place | null;
 }
 
-export function gatewayYaml({ dir, port, fingerprint, directory, s3 }: GatewayPlace): string {
+export function gatewayYaml({ dir, port, fingerprint, directory }: GatewayPlace): string {
   const file = (name: string): string => join(dir, name);
   return `listen: { host: 127.0.0.1, port: ${String(port)} }
 tls: { certificateFile: ${file("tls.pem")}, keyFile: ${file("tls.key")} }
 stateDir: ${file("state")}
 signingKeyFingerprint: ${fingerprint}
-${repositories({ directory, s3, secretFile: file("s3.secret") })}`;
+${repositories({ directory, s3: null, secretFile: "" })}`;
 }
 
 export interface AgentPlace {
@@ -105,5 +104,5 @@ instances:
   ${IN_DIRECTORY}: ${instance}
 ${hasBucket ? `  ${IN_BUCKET}: ${instance}\n` : ""}repositories:
   directory: ${gateway}
-${hasBucket ? `  bucket: ${gateway}\n` : ""}`;
+${hasBucket ? `  bucket: { kind: presigned, options: { caFile: ${join(dir, "ca.pem")} } }\n` : ""}`;
 }

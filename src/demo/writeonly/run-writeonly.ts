@@ -82,10 +82,10 @@ async function openVictim(world: WriteOnlyWorld): Promise<Victim> {
   const parties: [string, string, string][] = [
     ["server", String(stage.server.uid), "catalog, signing key, credentials of the bucket, its own way into the directory"],
     ["keyholder", String(stage.keyholder.uid), "the daily identity; asked over mutual TLS by the server alone"],
-    ["gateway", String(stage.gateway.uid), "writes into the directory and the bucket; believes grants that the server signed"],
+    ["gateway", String(stage.gateway.uid), "writes into the directory; believes grants that the server signed"],
     ...(stage.bucket === null ? [] : [["bucket", String(stage.bucket.uid), `${stage.bucket.serverName} with Object Lock, compliance: 1 h from the first byte, 2 d from the commit`] as [string, string, string]]),
     ["database", sandboxAccount()?.user ?? "", `MariaDB ${source.version}`],
-    ["agent", String(uid), "its own token and nothing that opens a repository; may read the database's files as a member of its group"],
+    ["agent", String(uid), "its own token and nothing that opens a repository: requests to the bucket come signed by the server; may read the database's files as a member of its group"],
   ];
   for (const [name, user, what] of parties) story.tell(`${name.padEnd(10)} user ${user.padEnd(6)} ${what}`);
   story.tell("The users are numbers that this machine does not use: no account is made. Each host is played by a user here.");

@@ -152,8 +152,7 @@ async function openParties(ground: Ground, bucket: Bucket | null): Promise<Omit<
   const gateway = await makeHost({ name: "gateway", uid: ids.gateway, groups: [ids.shared], dir: join(awayDir, "gateway") });
   await giveCertificate(gateway, authority, "tls");
   await giveFile(gateway, "ca.pem", authority.caFile);
-  await give(gateway, "s3.secret", `${secret}\n`);
-  await launch(ground, gateway, { command: "gateway", yaml: gatewayYaml({ dir: gateway.dir, port: gatewayPort, fingerprint, directory, s3 }), ready: "the gateway listens" });
+  await launch(ground, gateway, { command: "gateway", yaml: gatewayYaml({ dir: gateway.dir, port: gatewayPort, fingerprint, directory }), ready: "the gateway listens" });
 
   const [serverUrl, gatewayUrl] = [`https://127.0.0.1:${String(serverPort)}`, `https://127.0.0.1:${String(gatewayPort)}`];
   const openAgent = (request: AgentRequest): Promise<{ host: Host; agent: Running }> => joinAgent(ground, request, { client, serverUrl, gatewayUrl, hasBucket: bucket !== null });

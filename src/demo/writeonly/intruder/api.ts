@@ -4,7 +4,7 @@ import { delay } from "../../../lib/clock.ts";
 import { idFactory } from "../../../lib/ids.ts";
 import { api } from "../../../model/api/index.ts";
 import type { Route } from "../../../model/api/route.ts";
-import type { SignedGrant } from "../../../model/grant.ts";
+import type { OfferedGrant } from "../../../model/grant.ts";
 import type { Order } from "../../../model/job.ts";
 import { type Answer, answerOf, type Attempt, short } from "../attempt.ts";
 import type { IntruderPlan, Loot, StoredObject } from "./plan.ts";
@@ -69,13 +69,13 @@ export async function stealLeases(loot: Loot, instances: readonly string[]): Pro
 }
 
 /** Real grants for the two small objects of a piece of log of the lease's own. */
-export async function askForGrants({ client, order }: StolenLease): Promise<{ segmentId: string; grants: readonly [SignedGrant, SignedGrant]; body: Buffer }> {
+export async function askForGrants({ client, order }: StolenLease): Promise<{ segmentId: string; grants: readonly [OfferedGrant, OfferedGrant]; body: Buffer }> {
   const segmentId = newId();
   const body = Buffer.from(`rubbish of ${segmentId}`);
   const { attemptId, fencingToken } = order;
   const facts = { sizeBytes: body.byteLength, sha256: sha256Of(body) };
   const objects = [`${segmentId}.zst.age`, `${segmentId}.index.zst.age`].map((name) => ({ name, ...facts }));
-  const { grants } = await client.call(api.agent.grantPut, { attemptId, fencingToken, objects });
+  const { grants } = await client.call(api.agent.grantPut, { attemptId, fencingToken, withRequests: true, objects });
   const [first, second] = grants;
   if (first === undefined || second === undefined) throw new Error("the server gave no grants to who holds the lease");
   return { segmentId, grants: [first, second], body };
@@ -163,12 +163,12 @@ async function claimForeign({ client, session, agent }: StolenLease, jobId: stri
 }
 
 /** A stored piece of log, by its own name and with a grant that the server signs: only the place itself can say no. */
-export async function grantForStoredPiece({ client, order }: StolenLease, stored: readonly StoredObject[]): Promise<{ grant: SignedGrant; body: Buffer; key: string } | null> {
+export async function grantForStoredPiece({ client, order }: StolenLease, stored: readonly StoredObject[]): Promise<{ grant: OfferedGrant; body: Buffer } | null> {
   const piece = stored.find(({ repository, key }) => repository === order.repository && key.startsWith(`${order.instance.id}/logs/`) && key.endsWith(".zst.age"));
   if (piece === undefined) return null;
   const body = Buffer.from("rubbish in the place of log");
   const { attemptId, fencingToken } = order;
-  const { grants } = await client.call(api.agent.grantPut, { attemptId, fencingToken, objects: [{ name: piece.key.slice(piece.key.lastIndexOf("/") + 1), sizeBytes: body.byteLength, sha256: sha256Of(body) }] });
+  const { grants } = await client.call(api.agent.grantPut, { attemptId, fencingToken, withRequests: true, objects: [{ name: piece.key.slice(piece.key.lastIndexOf("/") + 1), sizeBytes: body.byteLength, sha256: sha256Of(body) }] });
   const [grant] = grants;
-  return grant === undefined ? null : { grant, body, key: piece.key };
+  return grant === undefined ? null : { grant, body };
 }

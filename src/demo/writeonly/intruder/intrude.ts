@@ -4,6 +4,7 @@ import { gatewayAttempts, overwriteAttempt, replayedGrants, useGrant } from "./g
 import { keyAttempts } from "./keys.ts";
 import { machineAttempts } from "./machine.ts";
 import { findLoot, type IntruderPlan, type Loot } from "./plan.ts";
+import { overwriteWithRequest, replayedRequests, signedAttempts, useRequest } from "./signed.ts";
 import { storeAttempts } from "./store.ts";
 
 /**
@@ -28,12 +29,18 @@ async function tryLease(lease: StolenLease, { plan, loot, tell }: { plan: Intrud
   const target = { url: plan.gatewayUrl, ca: loot.ca, stored, token: loot.identity.token, grant, body };
   await tryAll(leaseAttempts(lease, plan), tell);
   await tryAll(keyAttempts(lease, { address: plan.keyholderAddress, ca: loot.ca, grant, stored }), tell);
-  await tryAll(gatewayAttempts(target), tell);
-  await useGrant(target);
-  await useGrant({ ...target, grant: second });
-  await tryAll(replayedGrants(target), tell);
   const overwriting = await grantForStoredPiece(lease, plan.stored);
   if (overwriting === null) throw new Error(`no piece of log of ${lease.order.instance.name} is known to the intruder`);
-  await tryAll([overwriteAttempt({ ...target, ...overwriting })], tell);
+  const isSigned = lease.order.repository === "bucket";
+  // The gateway knows the bucket not at all: what is granted for it is refused there, whatever it says.
+  await tryAll(gatewayAttempts(target), tell);
+  if (isSigned) {
+    await tryAll(signedAttempts(target), tell);
+    for (const one of [grant, second]) await useRequest({ ...target, grant: one });
+    await tryAll([...replayedRequests(target), overwriteWithRequest({ ...target, ...overwriting })], tell);
+  } else {
+    for (const one of [grant, second]) await useGrant({ ...target, grant: one });
+    await tryAll([...replayedGrants(target), overwriteAttempt({ ...target, ...overwriting })], tell);
+  }
   await tryAll([forgedPieceAttempt(lease, { segmentId, body, logFile: plan.logFile }), ...endingAttempts(lease)], tell);
 }
