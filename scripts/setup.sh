@@ -19,12 +19,16 @@ as_root=
 locked=
 builder=
 building=
+fuzzer_builder=
+fuzzer_building=
 
 finish() {
   if [ -n "$locked" ]; then rm -rf "$bootstrap"; fi
   if [ -n "$guard" ]; then $as_root rm -f "$guard"; fi
   if [ -n "$builder" ]; then kill "$builder" 2>/dev/null || true; fi
   if [ -n "$building" ]; then rm -rf "$building"; fi
+  if [ -n "$fuzzer_builder" ]; then kill "$fuzzer_builder" 2>/dev/null || true; fi
+  if [ -n "$fuzzer_building" ]; then rm -rf "$fuzzer_building"; fi
   rm -f "$log"
 }
 trap finish EXIT
@@ -129,7 +133,11 @@ if [ "${1:-}" = --with-s3 ]; then
 fi
 s3_packages="ceph-common ceph-mon ceph-osd radosgw"
 versitygw_version=1.8.0
-versitygw=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast-tests/versitygw-$versitygw_version/versitygw
+test_cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast-tests
+versitygw=$test_cache/versitygw-$versitygw_version/versitygw
+# The fuzzer of the API, by the hash of its list of packages; without it its test is skipped, and says so.
+fuzzer_packages=scripts/fuzzer-packages.txt
+fuzzer=$test_cache/fuzzer-$(sha256sum "$fuzzer_packages" | cut -c1-12)
 
 missing_of() {
   for program in "$@"; do
@@ -216,6 +224,34 @@ finish_building_versitygw() {
   builder=
 }
 
+fuzzer_is_due() {
+  [ -n "$s3_programs" ] && [ ! -d "$fuzzer" ] && command -v python3 >/dev/null 2>&1
+}
+
+# Moved into place when it is whole. Where Python has no `venv`, its own pip fetches the packages into a folder.
+start_fetching_fuzzer() {
+  echo "setup: fetching the fuzzer of the API: schemathesis"
+  fuzzer_building=$fuzzer.$$
+  mkdir -p "$fuzzer_building"
+  (
+    if python3 -m venv "$fuzzer_building/venv"; then python=$fuzzer_building/venv/bin/python; else python=python3; fi
+    "$python" -m pip install --quiet --disable-pip-version-check --target "$fuzzer_building/packages" -r "$fuzzer_packages"
+    rm -rf "$fuzzer_building/venv"
+  ) >"$fuzzer_building.log" 2>&1 </dev/null 9<&- &
+  fuzzer_builder=$!
+}
+
+finish_fetching_fuzzer() {
+  if wait "$fuzzer_builder"; then
+    mv "$fuzzer_building" "$fuzzer"
+  else
+    cat "$fuzzer_building.log" >&2
+    echo "setup: the fuzzer could not be fetched; its test will be skipped" >&2
+  fi
+  rm -rf "$fuzzer_building" "$fuzzer_building.log"
+  fuzzer_builder=
+}
+
 install_system_packages() {
   command -v apt-get >/dev/null 2>&1 || fail "missing:$missing. This is not Debian or Ubuntu; install MariaDB's server, client and backup tool, age and zstd by hand."
   if ! become_root; then
@@ -234,13 +270,15 @@ install_system_packages() {
 missing=
 if [ "${1:-}" != --packages-only ]; then missing=$(missing_programs); fi
 
-if ! node_packages_present || [ -n "$missing$(missing_s3_programs)" ] || versitygw_is_due; then
+if ! node_packages_present || [ -n "$missing$(missing_s3_programs)" ] || versitygw_is_due || fuzzer_is_due; then
   take_lock
   # Looked at again: another setup may have done it while this one waited.
   if versitygw_is_due; then start_building_versitygw; fi
+  if fuzzer_is_due; then start_fetching_fuzzer; fi
   if ! node_packages_present; then install_node_packages; fi
   if [ -n "$missing" ]; then missing=$(missing_programs); fi
   if [ -n "$missing" ]; then install_system_packages; fi
   if [ -n "$(missing_s3_programs)" ]; then install_s3_packages; fi
   if [ -n "$builder" ]; then finish_building_versitygw; fi
+  if [ -n "$fuzzer_builder" ]; then finish_fetching_fuzzer; fi
 fi

@@ -1,4 +1,4 @@
-import { isMap, isPair, isScalar, isSeq, LineCounter, type Pair, parseDocument } from "yaml";
+import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, type Pair, parseDocument } from "yaml";
 
 /** A YAML text with the line of every key, so that a fault can be shown where it stands. */
 export interface ConfigSource {
@@ -15,13 +15,31 @@ export function readConfigSource(text: string): ConfigSource {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const lineAt = (offset: number): number => Math.max(lines.linePos(offset).line, 1);
-  const syntaxFaults = document.errors.map((error) => ({ line: lineAt(error.pos[0]), message: error.message }));
+  const written = document.errors.map((error) => ({ line: lineAt(error.pos[0]), message: error.message }));
+  // A text with faults has no value: half of a configuration is none.
+  const { value, faults } = written.length > 0 ? { value: {}, faults: [] } : valueOf(document);
   return {
-    // A text with faults has no value: half of a configuration is none.
-    value: syntaxFaults.length > 0 ? {} : (document.toJS({ maxAliasCount: ALIAS_LIMIT }) as unknown) ?? {},
-    syntaxFaults,
+    value,
+    syntaxFaults: [...written, ...faults.map((message) => ({ line: 1, message }))],
     lineOf: (path) => lineAt(offsetOf(document.contents, path)),
   };
+}
+
+/** Aliases are only looked up here: to an anchor that is not there, that holds the alias itself, or too many of them. */
+function valueOf(document: Document): { value: unknown; faults: string[] } {
+  try {
+    const value = (document.toJS({ maxAliasCount: ALIAS_LIMIT }) as unknown) ?? {};
+    return holdsItself(value) ? { value: {}, faults: ["An alias stands inside of what it stands for"] } : { value, faults: [] };
+  } catch (error) {
+    return { value: {}, faults: [(error as Error).message] };
+  }
+}
+
+function holdsItself(value: unknown, above: ReadonlySet<unknown> = new Set()): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (above.has(value)) return true;
+  const within = new Set(above).add(value);
+  return Object.values(value).some((inner) => holdsItself(inner, within));
 }
 
 function offsetOf(root: unknown, path: readonly string[]): number {

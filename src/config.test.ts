@@ -141,6 +141,14 @@ describe("a configuration with faults", () => {
     expect(faults.join()).not.toContain("is missing");
   });
 
+  test.each([
+    ["that leads nowhere", "keys: *lost", "Unresolved alias"],
+    ["that stands inside of what it stands for", "keys: &a { recipients: [*a] }", "inside of what it stands for"],
+    ["of aliases of aliases", ["a: &a [x, x]", ...Array.from({ length: 9 }, (_, n) => `${"abcdefghij"[n + 1] ?? ""}: &${"abcdefghij"[n + 1] ?? ""} [${Array.from({ length: 9 }, () => `*${"abcdefghij"[n] ?? ""}`).join(", ")}]`)].join("\n"), "alias"],
+  ])("an alias %s is a fault of the text", (_what, yaml, says) => {
+    expect(faultsOf(yaml).join("\n")).toMatch(new RegExp(says));
+  });
+
   test("a key that stands twice is a fault", () => {
     expect(faultsOf(changed("", "stateDir: other\n"))).toEqual([expect.stringContaining("/etc/holdfast.yaml:20: ")]);
   });

@@ -7,6 +7,7 @@ export const ERRORS = {
   CONFIG_INVALID: { status: 422, exit: 2, retry: false, hint: "Correct the named fields and run the command again." },
   INPUT_INVALID: { status: 422, exit: 2, retry: false, hint: "Correct the named field." },
   NOT_FOUND: { status: 404, exit: 4, retry: false, hint: "List what exists with the matching `list` command." },
+  METHOD_NOT_ALLOWED: { status: 405, exit: 4, retry: false, hint: "Use one of the methods that are named." },
   CONFLICT: { status: 409, exit: 5, retry: false, hint: "Look at the current state, then decide." },
   REFUSED: { status: 409, exit: 5, retry: false, hint: "Nothing was changed." },
   ALREADY_RUNNING: { status: 409, exit: 5, retry: true, hint: "Wait for the other process to end, or use its socket." },

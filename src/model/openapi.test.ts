@@ -68,7 +68,17 @@ describe("the OpenAPI document", () => {
       ...(operation.requestBody === undefined ? [] : schemaFaults(operation.requestBody.content["application/json"].schema, operation.operationId)),
       ...schemaFaults((operation.responses["200"] as { content: { "application/json": { schema: Json } } }).content["application/json"].schema, `${operation.operationId} 200`),
     ]);
-    expect(faults).toEqual([]);
+    const named = Object.entries((document["components"] as { schemas: Json }).schemas).flatMap(([name, schema]) => schemaFaults(schema, name));
+    expect([...faults, ...named]).toEqual([]);
+  });
+
+  test("says what is said often once, under a name, and twice only where what comes in is not what goes out", () => {
+    const { schemas } = document["components"] as { schemas: Record<string, unknown> };
+    expect(Object.keys(schemas)).toEqual(expect.arrayContaining(["Backup", "ErrorRecord", "Finding", "Id", "Job", "Order", "Token"]));
+    const doubles = Object.keys(schemas).filter((name) => name.endsWith("Input"));
+    expect(doubles).toContain("RestoreTargetInput");
+    for (const name of doubles) expect(JSON.stringify(schemas[name]), name).not.toBe(JSON.stringify(schemas[name.replace(/Input$/, "")]));
+    expect(JSON.stringify(document.paths["/v1/jobs/{jobId}"]?.["get"]?.responses["200"])).toContain('"job":{"$ref":"#/components/schemas/Job"}');
   });
 
   test("leads every reference to something that is there", () => {

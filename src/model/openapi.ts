@@ -1,10 +1,9 @@
-import { z } from "zod";
 import { ERRORS, type ErrorRow } from "../lib/errors.ts";
 import { api } from "./api/index.ts";
 import type { Route } from "./api/route.ts";
+import { type Json, OpenApiSchemas } from "./openapi-schemas.ts";
 import { errorRecordSchema } from "./scalars.ts";
 
-type Json = Record<string, unknown>;
 type AnyRoute = Route<unknown, unknown>;
 
 /** Their input beyond the path is the query string. */
@@ -15,12 +14,14 @@ export const allRoutes: readonly AnyRoute[] = Object.values(api).flatMap((noun) 
 
 /** The API as an OpenAPI 3.1 document, made from the same data that the server serves and the client calls. */
 export function openApiDocument(version: string): Json {
+  const schemas = new OpenApiSchemas();
   const paths: Record<string, Json> = {};
   for (const route of allRoutes) {
     const path = route.path.replaceAll(/:([A-Za-z]+)/g, "{$1}");
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route, schemas) };
   }
-  return {
+  const error = errorSchema(schemas);
+  return schemas.document((named) => ({
     openapi: "3.1.0",
     info: { title: "Holdfast", version, description: "Backups that are proven by restore. Ids are ULIDs, instants ISO 8601 in UTC, sizes bytes.", license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
     servers: [{ url: "/", description: "The server that gave this document." }],
@@ -29,14 +30,14 @@ export function openApiDocument(version: string): Json {
     paths,
     components: {
       securitySchemes: { token: { type: "http", scheme: "bearer", description: "A token of `holdfast token create`, or an agent's own. None is needed on the server's Unix socket." } },
-      schemas: { Error: errorSchema() },
+      schemas: { Error: error, ...named },
       responses: Object.fromEntries(errorStatuses().map(([status, codes]) => [`Error${String(status)}`, errorResponse(codes)])),
     },
-  };
+  }));
 }
 
-function operation(route: AnyRoute): Json {
-  const input = schemaOf(route.input, "input");
+function operation(route: AnyRoute, schemas: OpenApiSchemas): Json {
+  const input = schemas.of(route.input, "input");
   const properties = (input["properties"] ?? {}) as Record<string, Json>;
   const required = new Set((input["required"] ?? []) as string[]);
   const inPath = [...route.path.matchAll(/:([A-Za-z]+)/g)].map(([, name = ""]) => name);
@@ -55,8 +56,8 @@ function operation(route: AnyRoute): Json {
     "x-holdfast-role": route.role,
     ...(route.role === "anyone" ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(hasBody ? { requestBody: { required: true, content: { "application/json": { schema: body } } } } : {}),
-    responses: { "200": { description: "Done.", content: { "application/json": { schema: schemaOf(route.output, "output") } } }, ...errorRefs() },
+    ...(hasBody ? { requestBody: { required: rest.some((name) => required.has(name)), content: { "application/json": { schema: body } } } } : {}),
+    responses: { "200": { description: "Done.", content: { "application/json": { schema: schemas.of(route.output, "output") } } }, ...errorRefs() },
   };
 }
 
@@ -68,15 +69,10 @@ function requiredOf(names: readonly string[]): Json {
   return names.length === 0 ? {} : { required: names };
 }
 
-/** In JSON Schema 2020-12, which OpenAPI 3.1 speaks. */
-function schemaOf(schema: z.ZodType, io: "input" | "output"): Json {
-  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io, target: "draft-2020-12", unrepresentable: "any" });
-  return json;
-}
-
-function errorSchema(): Json {
-  const record = schemaOf(errorRecordSchema, "output");
-  return { type: "object", required: ["error"], properties: { error: { ...record, properties: { ...(record["properties"] as Json), code: { type: "string", enum: Object.keys(ERRORS) } } } } };
+/** Its codes are a promise: those of the table, by name. */
+function errorSchema(schemas: OpenApiSchemas): Json {
+  const code = { type: "string", enum: Object.keys(ERRORS) };
+  return { type: "object", required: ["error"], properties: { error: { allOf: [schemas.of(errorRecordSchema, "output"), { type: "object", properties: { code } }] } } };
 }
 
 /** Statuses of the error table with their codes. */

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { sendRaw } from "../../test/fixtures/raw-http.ts";
 import { createClient, inMemoryTransport } from "../client/index.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import { type Log, silentLog } from "../lib/log.ts";
@@ -80,6 +81,33 @@ describe("the API as an application", () => {
     expect([broken.statusCode, broken.json<{ error: { code: string } }>().error.code]).toEqual([422, "INPUT_INVALID"]);
     const list = await app.inject({ method: "POST", url: "/v1/things/x", payload: [1] });
     expect(list.json()).toMatchObject({ error: { code: "INPUT_INVALID", message: "The body of the request is not a JSON object." } });
+  });
+
+  test("a method that a path has not is answered with those that it has, whatever it carries", async () => {
+    const app = appOf(echo);
+    const answer = await app.inject({ method: "PUT", url: "/v1/things/x?secret=1", headers: { "content-type": "text/plain" }, payload: "x" });
+    expect([answer.statusCode, answer.headers.allow]).toEqual([405, "GET, HEAD, POST, DELETE"]);
+    expect(answer.json()).toMatchObject({ error: { code: "METHOD_NOT_ALLOWED", message: "The API has no route PUT /v1/things/x, only GET, HEAD, POST, DELETE." } });
+    expect((await app.inject({ method: "DELETE", url: "/openapi.json" })).headers.allow).toBe("GET, HEAD");
+  });
+
+  test("a body that is null is no body, and names that JavaScript would take for its own are left out", async () => {
+    const app = appOf(echo);
+    const send = (payload: string) => app.inject({ method: "POST", url: "/v1/things/x", headers: { "content-type": "application/json" }, payload });
+    expect((await send("null")).json()).toMatchObject({ error: { code: "INPUT_INVALID", message: "The body of the request is not a JSON object." } });
+    expect((await send('{"size":1,"__proto__":{"size":2},"constructor":{"prototype":{}}}')).json()).toEqual({ seen: '{"thing":"x","size":1}' });
+  });
+
+  test("what is no HTTP is refused in the form of every other error", async () => {
+    const app = appOf(echo);
+    const { port } = new URL(await app.listen({ host: "127.0.0.1", port: 0 }));
+    for (const [headers, says] of [[["no colon"], "cannot be read"], [[`x: ${"a".repeat(20_000)}`], "overflow"]] as const) {
+      const answer = await sendRaw(Number(port), { method: "GET", path: "/v1/things/x", headers });
+      expect([answer.status, answer.code]).toEqual([400, "USAGE"]);
+      expect(answer.text.toLowerCase()).toContain(says);
+    }
+    const bad = await sendRaw(Number(port), { method: "GET", path: "/v1/things/%zz" });
+    expect([bad.status, bad.code]).toEqual([422, "INPUT_INVALID"]);
   });
 
   test("tells what it can do in OpenAPI", async () => {

@@ -4,11 +4,13 @@ import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError, toErrorRecord 
 import type { Log } from "../lib/log.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
 import { api } from "../model/api/index.ts";
-import { openApiDocument } from "../model/openapi.ts";
 import type { Route } from "../model/api/route.ts";
 import { type Caller, OWNER, requireRole } from "./caller.ts";
 import type { ServerContext } from "./context.ts";
 import type { Implementation } from "./implement.ts";
+import { noSuchRoute } from "./route-table.ts";
+import { DOCUMENT_PATHS, serveDocuments } from "./serve-documents.ts";
+import { refuseUnreadable } from "./unreadable-request.ts";
 
 export const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 /** Of who has shown no token. */
@@ -36,18 +38,34 @@ const callers = new WeakMap<FastifyRequest, Caller>();
  * whose role is not what the route asks for is refused before the body is read.
  */
 export function buildApp(implementations: readonly Implementation[], context: ServerContext, { log, door = ownersDoor, ...options }: AppOptions): FastifyInstance {
-  const app = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, routerOptions: { maxParamLength: 200 }, ...options });
-  app.setErrorHandler((error: FastifyError, request, reply) => sendError(translate(error), { request, reply, log }));
-  app.setNotFoundHandler((request, reply) => {
-    const message = `The API has no route ${request.method} ${request.url.split("?")[0] ?? ""}.`;
-    return sendError(new HoldfastError("NOT_FOUND", message, { hint: "Use a client of the server's own version." }), { request, reply, log });
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error, request, reply) => {
+      sendError(translate(error), { request, reply, log });
+    },
+    clientErrorHandler: refuseUnreadable,
+    // Names that JavaScript would take for its own mean nothing here, like every other name that no schema has.
+    onProtoPoisoning: "remove",
+    onConstructorPoisoning: "remove",
+    ...options,
   });
-  // The same for everybody, and secret to nobody.
-  let openApi: object | undefined;
-  const counted = async (request: FastifyRequest): Promise<void> => {
-    await door(request);
-  };
-  app.get("/openapi.json", { onRequest: counted }, (_request, reply) => reply.send((openApi ??= openApiDocument(context.version))));
+  app.setErrorHandler((error: FastifyError, request, reply) => sendError(translate(error), { request, reply, log }));
+  const table = [...implementations.map(({ route }) => route), ...DOCUMENT_PATHS];
+  // Before a body is asked for.
+  app.addHook("onRequest", async (request, reply) => {
+    if (!request.is404) return;
+    const { error, allow } = noSuchRoute(table, request.method, request.url);
+    if (allow !== null) reply.header("allow", allow);
+    await sendError(error, { request, reply, log });
+  });
+  serveDocuments(app, {
+    version: context.version,
+    onRequest: async (request) => {
+      await door(request);
+    },
+  });
   for (const implementation of implementations) addRoute(app, implementation, { context, door });
   return app;
 }
@@ -81,7 +99,7 @@ function addRoute(app: FastifyInstance, { route, handle }: Implementation, { con
 /** Path parameters win over everything else: a body cannot speak about another object than its path. */
 function inputOf(request: FastifyRequest): Record<string, unknown> {
   const { body } = request;
-  if (body !== undefined && body !== null && (typeof body !== "object" || Array.isArray(body))) {
+  if (body !== undefined && (typeof body !== "object" || body === null || Array.isArray(body))) {
     throw new HoldfastError("INPUT_INVALID", "The body of the request is not a JSON object.");
   }
   return { ...(request.query as object), ...body, ...(request.params as object) };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { jobKindSchema, jobSchema, jobStateSchema } from "../job.ts";
 import { idSchema } from "../scalars.ts";
+import { queryInteger } from "./query.ts";
 import { route } from "./route.ts";
 
 const byJob = z.object({ jobId: idSchema });
@@ -16,7 +17,7 @@ export const jobRoutes = {
       instance: z.string().optional(),
       kind: jobKindSchema.optional(),
       state: jobStateSchema.optional(),
-      limit: z.coerce.number().int().min(1).max(1000).default(50),
+      limit: queryInteger({ min: 1, max: 1_000 }).default(50),
       before: idSchema.optional(),
     }),
     output: z.object({ jobs: z.array(jobSchema) }),

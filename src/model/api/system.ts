@@ -8,6 +8,7 @@ import { jobSchema } from "../job.ts";
 import { findingSchema, verificationReportSchema } from "../verification.ts";
 import { idSchema, isoTimeSchema, nameSchema, sha256Schema } from "../scalars.ts";
 import { instanceSummarySchema } from "./instances.ts";
+import { queryFlagSchema } from "./query.ts";
 import { route } from "./route.ts";
 
 export const repositorySummarySchema = z.object({
@@ -80,7 +81,7 @@ export const systemRoutes = {
     path: "/v1/findings",
     summary: "Open findings, or all.",
     role: "viewer",
-    input: z.object({ all: z.stringbool().default(false) }),
+    input: z.object({ all: queryFlagSchema.default(false) }),
     output: z.object({ findings: z.array(findingSchema) }),
   }),
   apply: route({
