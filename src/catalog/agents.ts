@@ -41,9 +41,16 @@ export async function findAgentRow(db: CatalogDb, nameOrId: string): Promise<Age
   throw new HoldfastError("NOT_FOUND", `There is no agent called ${nameOrId}.`, { hint: "See `holdfast agent list`." });
 }
 
-/** Newest first. */
-export async function listAgents(db: CatalogDb): Promise<Agent[]> {
-  return (await db.selectFrom("agent").selectAll().orderBy("id", "desc").execute()).map(agentOf);
+/** Newest first, all or at most `limit`; `before` is the id of the last one already seen. */
+export async function listAgents(db: CatalogDb, { before, limit }: { before?: string | undefined; limit?: number } = {}): Promise<Agent[]> {
+  const rows = await db
+    .selectFrom("agent")
+    .selectAll()
+    .$if(before !== undefined, (query) => query.where("id", "<", before ?? ""))
+    .orderBy("id", "desc")
+    .$if(limit !== undefined, (query) => query.limit(limit ?? 0))
+    .execute();
+  return rows.map(agentOf);
 }
 
 /** Names of agents that are not revoked. */

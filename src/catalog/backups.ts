@@ -91,7 +91,7 @@ export async function findBackup(db: CatalogDb, backupId: string): Promise<Backu
 }
 
 /** Newest first; `before` is the id of the last one already seen. */
-export async function listBackups(db: CatalogDb, filter: { instanceId?: string; repository?: string; before?: string; limit: number }): Promise<Backup[]> {
+export async function listBackups(db: CatalogDb, filter: { instanceId?: string; repository?: string; before?: string | undefined; limit: number }): Promise<Backup[]> {
   const { instanceId, repository, before } = filter;
   const rows = await db
     .selectFrom("backup")

@@ -23,9 +23,15 @@ export async function closeFinding(db: CatalogDb, kind: string, subject: string,
   return closed.numUpdatedRows > 0n;
 }
 
-/** Open findings, or all; newest first, at most `limit`. */
-export async function listFindings(db: CatalogDb, options: { all: boolean; limit?: number }): Promise<Finding[]> {
-  const every = db.selectFrom("finding").select(columns).orderBy("id", "desc").limit(options.limit ?? 1_000);
+/** Open findings, or all; newest first, at most `limit`; `before` is the id of the last one already seen. */
+export async function listFindings(db: CatalogDb, options: { all: boolean; limit?: number; before?: string | undefined }): Promise<Finding[]> {
+  const { before } = options;
+  const every = db
+    .selectFrom("finding")
+    .select(columns)
+    .$if(before !== undefined, (query) => query.where("id", "<", before ?? ""))
+    .orderBy("id", "desc")
+    .limit(options.limit ?? 1_000);
   const rows = await (options.all ? every : every.where("openKey", "is not", null)).execute();
   return rows.map((row) => findingSchema.parse(row));
 }

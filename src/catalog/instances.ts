@@ -49,9 +49,15 @@ export async function findInstance(db: CatalogDb, nameOrId: string): Promise<Ins
   throw new HoldfastError("NOT_FOUND", `There is no instance called ${nameOrId}.`, { hint: "See `holdfast instance list`." });
 }
 
-/** All instances in order of name; with `current`, only those that the configuration names. */
-export async function listInstances(db: CatalogDb, options: { current?: boolean } = {}): Promise<Instance[]> {
-  const all = db.selectFrom("instance").selectAll().orderBy("name");
+/** All instances in order of name, or at most `limit` behind the name `after`; with `current`, only those that the configuration names. */
+export async function listInstances(db: CatalogDb, options: { current?: boolean; after?: string | undefined; limit?: number } = {}): Promise<Instance[]> {
+  const { after, limit } = options;
+  const all = db
+    .selectFrom("instance")
+    .selectAll()
+    .$if(after !== undefined, (query) => query.where("name", ">", after ?? ""))
+    .orderBy("name")
+    .$if(limit !== undefined, (query) => query.limit(limit ?? 0));
   const rows = await (options.current === true ? all.where("removedAt", "is", null) : all).execute();
   return rows.map(instanceOf);
 }

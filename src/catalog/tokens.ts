@@ -26,9 +26,16 @@ export async function findToken(db: CatalogDb, tokenId: string): Promise<Token> 
   throw new HoldfastError("NOT_FOUND", `There is no token ${tokenId}.`, { hint: "See `holdfast token list`." });
 }
 
-/** Newest first. */
-export async function listTokens(db: CatalogDb): Promise<Token[]> {
-  return (await db.selectFrom("token").selectAll().orderBy("id", "desc").execute()).map(tokenOf);
+/** Newest first; `before` is the id of the last one already seen. */
+export async function listTokens(db: CatalogDb, { before, limit }: { before?: string | undefined; limit: number }): Promise<Token[]> {
+  const rows = await db
+    .selectFrom("token")
+    .selectAll()
+    .$if(before !== undefined, (query) => query.where("id", "<", before ?? ""))
+    .orderBy("id", "desc")
+    .limit(limit)
+    .execute();
+  return rows.map(tokenOf);
 }
 
 /** The first time counts. */

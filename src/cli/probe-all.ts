@@ -3,11 +3,15 @@ import { asHoldfastError } from "../lib/errors.ts";
 import { api } from "../model/api/index.ts";
 import type { Diagnosis } from "../model/api/system.ts";
 import type { CommandContext } from "./command.ts";
+import { allPages } from "./pages.ts";
 import { watchJob } from "./watch-job.ts";
 
 /** Probes every instance now, so that a diagnosis rests on this minute and not on yesterday's probe; gives those that did not answer. */
 export async function probeAll(context: CommandContext, client: Client): Promise<Diagnosis[]> {
-  const { instances } = await client.call(api.instances.list, {}, context.signal);
+  const instances = await allPages(async (page) => {
+    const { instances: entries, next } = await client.call(api.instances.list, page, context.signal);
+    return { entries, next };
+  });
   const silent: Diagnosis[] = [];
   for (const { name } of instances.filter(({ removedAt }) => removedAt === null)) {
     try {

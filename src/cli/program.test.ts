@@ -15,7 +15,7 @@ describe("wrong usage", () => {
     ["an argument too many", ["job", "show", "a", "b"], "got 2: a, b", "See `holdfast job show --help`."],
     ["a missing option", ["backup", "hold", id(1)], "--reason", "See `holdfast backup hold --help`."],
     ["a choice that is none", ["backup", "run", "shop", "--kind", "tiny"], "'tiny' is invalid. Allowed choices are auto, full, incremental.", "backup run --help"],
-    ["a limit that is no number", ["backup", "list", "--limit", "many"], '--limit is "many", which is not a whole number from 1 to 1000.', "backup list --help"],
+    ["a limit that is no number", ["backup", "list", "--limit", "many"], '--limit is "many", which is not a whole number from 1 to 100000.', "backup list --help"],
     ["a limit of nothing", ["job", "list", "--limit", "0"], '--limit is "0"', "job list --help"],
     ["a size that is no number", ["demo", "--size-mb", "-1"], '--size-mb is "-1"', "demo --help"],
     ["no goal", ["restore", "plan", "shop"], "Exactly one of --to, --gtid, --position, --latest and --backup is needed; 0 were given.", "restore plan --help"],

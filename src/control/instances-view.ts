@@ -77,9 +77,9 @@ function arrivalOf(interval: Coverage["intervals"][number], segments: readonly L
   return last?.arrivals.at(-1)?.at ?? "";
 }
 
-export async function summarizeAll(db: CatalogDb): Promise<InstanceSummary[]> {
+export async function summarizeAll(db: CatalogDb, page: { after?: string | undefined; limit?: number } = {}): Promise<InstanceSummary[]> {
   const summaries: InstanceSummary[] = [];
-  for (const instance of await listInstances(db)) summaries.push(await summarize(db, instance));
+  for (const instance of await listInstances(db, page)) summaries.push(await summarize(db, instance));
   return summaries;
 }
 

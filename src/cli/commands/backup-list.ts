@@ -1,7 +1,11 @@
 import { api } from "../../model/api/index.ts";
 import { backupTable } from "../backup-text.ts";
 import type { Command } from "../command.ts";
+import { allPages } from "../pages.ts";
 import { wholeNumber } from "../options.ts";
+
+/** One would rather ask for a part. */
+const MOST = 100_000;
 
 export const backupListCommand: Command = {
   name: "backup list",
@@ -10,8 +14,12 @@ export const backupListCommand: Command = {
   options: [{ flags: "--limit <number>", description: "how many at most", default: "50" }],
   examples: ["holdfast backup list shop --limit 10"],
   run: async (context, { instance }, options) => {
-    const limit = wholeNumber("--limit", options["limit"], { min: 1, max: 1_000 });
-    const { backups } = await (await context.client()).call(api.backups.list, { limit, ...(instance === undefined ? {} : { instance }) }, context.signal);
+    const limit = wholeNumber("--limit", options["limit"], { min: 1, max: MOST });
+    const client = await context.client();
+    const backups = await allPages(async (page) => {
+      const { backups: entries, next } = await client.call(api.backups.list, { ...(instance === undefined ? {} : { instance }), ...page }, context.signal);
+      return { entries, next };
+    }, limit);
     context.output.result({ backups }, backupTable(backups, context.columns));
   },
 };

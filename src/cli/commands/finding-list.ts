@@ -1,5 +1,6 @@
 import { api } from "../../model/api/index.ts";
 import type { Command } from "../command.ts";
+import { allPages } from "../pages.ts";
 import { findingLines } from "../summaries.ts";
 
 export const findingListCommand: Command = {
@@ -7,7 +8,11 @@ export const findingListCommand: Command = {
   summary: "What is wrong now; with --all also what was.",
   options: [{ flags: "--all", description: "closed ones too" }],
   run: async (context, _args, options) => {
-    const { findings } = await (await context.client()).call(api.system.findings, { all: options["all"] === true }, context.signal);
+    const client = await context.client();
+    const findings = await allPages(async (page) => {
+      const { findings: entries, next } = await client.call(api.system.findings, { all: options["all"] === true, ...page }, context.signal);
+      return { entries, next };
+    });
     context.output.result({ findings }, findings.length === 0 ? "Nothing is wrong." : findingLines(findings, context.nowMs()));
   },
 };

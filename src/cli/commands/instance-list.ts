@@ -1,12 +1,17 @@
 import { api } from "../../model/api/index.ts";
 import type { Command } from "../command.ts";
+import { allPages } from "../pages.ts";
 import { instanceTable } from "../summaries.ts";
 
 export const instanceListCommand: Command = {
   name: "instance list",
   summary: "All instances, with how well each is protected.",
   run: async (context) => {
-    const { instances } = await (await context.client()).call(api.instances.list, {}, context.signal);
+    const client = await context.client();
+    const instances = await allPages(async (page) => {
+      const { instances: entries, next } = await client.call(api.instances.list, { ...page }, context.signal);
+      return { entries, next };
+    });
     context.output.result({ instances }, instanceTable(instances, context.nowMs(), context.columns));
   },
 };

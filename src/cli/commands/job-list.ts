@@ -1,8 +1,12 @@
 import { api } from "../../model/api/index.ts";
 import { jobKindSchema, jobStateSchema } from "../../model/job.ts";
 import type { Command } from "../command.ts";
+import { allPages } from "../pages.ts";
 import { jobTable } from "../job-text.ts";
 import { textOption, wholeNumber } from "../options.ts";
+
+/** One would rather ask for a part. */
+const MOST = 100_000;
 
 export const jobListCommand: Command = {
   name: "job list",
@@ -18,8 +22,12 @@ export const jobListCommand: Command = {
     const instance = textOption(options["instance"]);
     const kind = options["kind"] === undefined ? {} : { kind: jobKindSchema.parse(options["kind"]) };
     const state = options["state"] === undefined ? {} : { state: jobStateSchema.parse(options["state"]) };
-    const limit = wholeNumber("--limit", options["limit"], { min: 1, max: 1_000 });
-    const { jobs } = await (await context.client()).call(api.jobs.list, { limit, ...kind, ...state, ...(instance === undefined ? {} : { instance }) }, context.signal);
+    const limit = wholeNumber("--limit", options["limit"], { min: 1, max: MOST });
+    const client = await context.client();
+    const jobs = await allPages(async (page) => {
+      const { jobs: entries, next } = await client.call(api.jobs.list, { ...kind, ...state, ...(instance === undefined ? {} : { instance }), ...page }, context.signal);
+      return { entries, next };
+    }, limit);
     context.output.result({ jobs }, jobTable(jobs, context.columns));
   },
 };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { agentSchema, labelsSchema, poolsSchema } from "../agent.ts";
 import { idSchema, isoTimeSchema, nameSchema } from "../scalars.ts";
+import { pageInput, pageOutput } from "./page.ts";
 import { route } from "./route.ts";
 
 const MINUTE_S = 60;
@@ -14,8 +15,8 @@ export const agentsRoutes = {
     path: "/v1/agents",
     summary: "Agents of other machines, those that were revoked included, newest first.",
     role: "viewer",
-    input: z.object({}),
-    output: z.object({ agents: z.array(agentSchema) }),
+    input: z.object(pageInput),
+    output: z.object({ agents: z.array(agentSchema), ...pageOutput }),
   }),
   invite: route({
     name: "agents.invite",

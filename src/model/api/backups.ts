@@ -5,7 +5,7 @@ import { backupKindSchema, manifestSchema } from "../manifest.ts";
 import { tierSchema } from "../policy.ts";
 import { verificationReportSchema } from "../verification.ts";
 import { idSchema, sizeBytesSchema } from "../scalars.ts";
-import { queryInteger } from "./query.ts";
+import { pageInput, pageOutput } from "./page.ts";
 import { route } from "./route.ts";
 
 export const backupRoutes = {
@@ -15,8 +15,8 @@ export const backupRoutes = {
     path: "/v1/backups",
     summary: "Committed backups, newest first.",
     role: "viewer",
-    input: z.object({ instance: z.string().optional(), limit: queryInteger({ min: 1, max: 1_000 }).default(200), before: idSchema.optional() }),
-    output: z.object({ backups: z.array(backupSchema) }),
+    input: z.object({ instance: z.string().optional(), ...pageInput }),
+    output: z.object({ backups: z.array(backupSchema), ...pageOutput }),
   }),
   show: route({
     name: "backups.show",

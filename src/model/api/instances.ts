@@ -3,6 +3,7 @@ import { coverageSchema } from "../backup.ts";
 import { instanceSchema, probeReportSchema } from "../instance.ts";
 import { jobSchema } from "../job.ts";
 import { isoTimeSchema } from "../scalars.ts";
+import { pageInput, pageOutput } from "./page.ts";
 import { route } from "./route.ts";
 
 /** An instance with what a person wants to see beside its name. */
@@ -25,10 +26,10 @@ export const instanceRoutes = {
     name: "instances.list",
     method: "GET",
     path: "/v1/instances",
-    summary: "All instances, with how well each is protected.",
+    summary: "All instances in order of name, with how well each is protected.",
     role: "viewer",
-    input: z.object({}),
-    output: z.object({ instances: z.array(instanceSummarySchema) }),
+    input: z.object(pageInput),
+    output: z.object({ instances: z.array(instanceSummarySchema), ...pageOutput }),
   }),
   show: route({
     name: "instances.show",

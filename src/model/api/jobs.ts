@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { jobKindSchema, jobSchema, jobStateSchema } from "../job.ts";
 import { idSchema } from "../scalars.ts";
-import { queryInteger } from "./query.ts";
+import { pageInput, pageOutput } from "./page.ts";
 import { route } from "./route.ts";
 
 const byJob = z.object({ jobId: idSchema });
@@ -17,10 +17,9 @@ export const jobRoutes = {
       instance: z.string().optional(),
       kind: jobKindSchema.optional(),
       state: jobStateSchema.optional(),
-      limit: queryInteger({ min: 1, max: 1_000 }).default(50),
-      before: idSchema.optional(),
+      ...pageInput,
     }),
-    output: z.object({ jobs: z.array(jobSchema) }),
+    output: z.object({ jobs: z.array(jobSchema), ...pageOutput }),
   }),
   show: route({ name: "jobs.show", method: "GET", path: "/v1/jobs/:jobId", summary: "One job with its attempts and progress.", role: "viewer", input: byJob, output: z.object({ job: jobSchema }) }),
   cancel: route({ name: "jobs.cancel", method: "POST", path: "/v1/jobs/:jobId/cancel", summary: "Ask a job to stop.", role: "operator", input: byJob, output: z.object({ job: jobSchema }) }),

@@ -8,6 +8,7 @@ import { jobSchema } from "../job.ts";
 import { findingSchema, verificationReportSchema } from "../verification.ts";
 import { idSchema, isoTimeSchema, nameSchema, sha256Schema } from "../scalars.ts";
 import { instanceSummarySchema } from "./instances.ts";
+import { pageInput, pageOutput } from "./page.ts";
 import { queryFlagSchema } from "./query.ts";
 import { route } from "./route.ts";
 
@@ -79,10 +80,10 @@ export const systemRoutes = {
     name: "system.findings",
     method: "GET",
     path: "/v1/findings",
-    summary: "Open findings, or all.",
+    summary: "Open findings, or all, newest first.",
     role: "viewer",
-    input: z.object({ all: queryFlagSchema.default(false) }),
-    output: z.object({ findings: z.array(findingSchema) }),
+    input: z.object({ all: queryFlagSchema.default(false), ...pageInput }),
+    output: z.object({ findings: z.array(findingSchema), ...pageOutput }),
   }),
   apply: route({
     name: "system.apply",

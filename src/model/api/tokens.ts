@@ -2,6 +2,7 @@ import { z } from "zod";
 import { tokenRoleSchema } from "../role.ts";
 import { idSchema, nameSchema } from "../scalars.ts";
 import { tokenSchema } from "../token.ts";
+import { pageInput, pageOutput } from "./page.ts";
 import { route } from "./route.ts";
 
 const LONGEST_S = 10 * 366 * 24 * 3_600;
@@ -22,8 +23,8 @@ export const tokenRoutes = {
     path: "/v1/tokens",
     summary: "Every token that was ever made, newest first, without secrets.",
     role: "auditor",
-    input: z.object({}),
-    output: z.object({ tokens: z.array(tokenSchema) }),
+    input: z.object(pageInput),
+    output: z.object({ tokens: z.array(tokenSchema), ...pageOutput }),
   }),
   revoke: route({
     name: "tokens.revoke",

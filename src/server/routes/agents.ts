@@ -3,12 +3,16 @@ import { drainAgent, inviteAgent, joinAgent, revokeAgent, rotateAgent } from "..
 import { api } from "../../model/api/index.ts";
 import { nameOf, requireAgentCaller } from "../caller.ts";
 import { implement } from "../implement.ts";
+import { readPage } from "../page.ts";
 
 const { agents } = api;
 const THE_OWNER = "owner";
 
 export const agentsRoutes = [
-  implement(agents.list, async (_input, { dispatcher: { ports } }) => ({ agents: await listAgents(ports.catalog.db) })),
+  implement(agents.list, async (page, { dispatcher: { ports } }) => {
+    const { entries, next } = await readPage(agents.list, page, { read: ({ after, limit }) => listAgents(ports.catalog.db, { before: after, limit }), keyOf: ({ agentId }) => agentId });
+    return { agents: entries, next };
+  }),
   implement(agents.invite, async (invitation, { dispatcher: { ports }, ...context }, { caller }) => {
     const { text, expiresAt } = await inviteAgent(ports, invitation, nameOf(caller, THE_OWNER));
     return { text, expiresAt, serverFingerprint: await context.serverFingerprint() };

@@ -11,14 +11,16 @@ import type { Backup } from "../../model/backup.ts";
 import { chainOf } from "../../model/chain.ts";
 import { nameOf } from "../caller.ts";
 import { implement } from "../implement.ts";
+import { readPage } from "../page.ts";
 
 const { backups } = api;
 
 export const backupRoutes = [
-  implement(backups.list, async ({ instance: name, limit, before }, { dispatcher }) => {
+  implement(backups.list, async ({ instance: name, ...page }, { dispatcher }) => {
     const { db } = dispatcher.ports.catalog;
     const of = name === undefined ? {} : { instanceId: (await requireInstance(db, name)).id };
-    return { backups: await listBackups(db, { ...of, limit, ...(before === undefined ? {} : { before }) }) };
+    const { entries, next } = await readPage(backups.list, page, { read: ({ after, limit }) => listBackups(db, { ...of, before: after, limit }), keyOf: ({ backupId }) => backupId });
+    return { backups: entries, next };
   }),
   implement(backups.show, async ({ backupId }, { dispatcher }) => {
     const { db } = dispatcher.ports.catalog;

@@ -4,11 +4,15 @@ import { soundCoverageOf, requireInstance, summarize, summarizeAll } from "../..
 import { requireCurrent } from "../../control/requests.ts";
 import { api } from "../../model/api/index.ts";
 import { implement } from "../implement.ts";
+import { readPage } from "../page.ts";
 
 const { instances } = api;
 
 export const instanceRoutes = [
-  implement(instances.list, async (_input, { dispatcher }) => ({ instances: await summarizeAll(dispatcher.ports.catalog.db) })),
+  implement(instances.list, async (page, { dispatcher }) => {
+    const { entries, next } = await readPage(instances.list, page, { read: (place) => summarizeAll(dispatcher.ports.catalog.db, place), keyOf: ({ name }) => name });
+    return { instances: entries, next };
+  }),
   implement(instances.show, async ({ instance: name }, { dispatcher }) => {
     const { db } = dispatcher.ports.catalog;
     const instance = await requireInstance(db, name);

@@ -8,15 +8,16 @@ import { api } from "../../model/api/index.ts";
 import type { Job } from "../../model/job.ts";
 import type { ServerContext } from "../context.ts";
 import { implement } from "../implement.ts";
+import { readPage } from "../page.ts";
 
 const { jobs } = api;
 
 export const jobRoutes = [
-  implement(jobs.list, async ({ instance: name, kind, state, limit, before }, { dispatcher }) => {
+  implement(jobs.list, async ({ instance: name, kind, state, ...page }, { dispatcher }) => {
     const { db } = dispatcher.ports.catalog;
     const instanceId = name === undefined ? undefined : (await requireInstance(db, name)).id;
-    const found = await listJobs(db, { instanceId, kind, state, before, limit });
-    return { jobs: found.map((job) => withLiveProgress(dispatcher.leases, job)) };
+    const { entries, next } = await readPage(jobs.list, page, { read: ({ after, limit }) => listJobs(db, { instanceId, kind, state, before: after, limit }), keyOf: ({ jobId }) => jobId });
+    return { jobs: entries.map((job) => withLiveProgress(dispatcher.leases, job)), next };
   }),
   implement(jobs.show, async ({ jobId }, context) => ({ job: await showJob(context, jobId) })),
   implement(jobs.cancel, async ({ jobId }, context) => {

@@ -9,12 +9,16 @@ import { isoTime } from "../../lib/clock.ts";
 import { api } from "../../model/api/index.ts";
 import { nameOf } from "../caller.ts";
 import { implement } from "../implement.ts";
+import { readPage } from "../page.ts";
 
 const { system } = api;
 
 export const systemRoutes = [
   implement(system.status, async (_input, { dispatcher, version }) => readStatus(dispatcher.ports, dispatcher.leases, version)),
-  implement(system.findings, async ({ all }, { dispatcher }) => ({ findings: await listFindings(dispatcher.ports.catalog.db, { all }) })),
+  implement(system.findings, async ({ all, ...page }, { dispatcher }) => {
+    const { entries, next } = await readPage(system.findings, page, { read: ({ after, limit }) => listFindings(dispatcher.ports.catalog.db, { all, before: after, limit }), keyOf: ({ findingId }) => findingId });
+    return { findings: entries, next };
+  }),
   implement(system.apply, async ({ yaml, sourceName, dryRun }, { dispatcher: { ports }, configuration }, { caller }) => {
     // Relative paths count from the file's folder; a file on another machine has none here.
     const config = await configuration.parse(yaml, caller.kind === "owner" ? sourceName : configuration.sourceName());
