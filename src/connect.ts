@@ -19,10 +19,13 @@ export interface ConnectOptions {
   readonly openLog: typeof createLog;
 }
 
+/** A network may swallow an answer; nobody there is said within two seconds. */
+const REMOTE_TRIES = 4;
+
 /** To the server that the command line names or, when it names none, to the running `up` over its socket or, when none runs, to the same thing inside this process for as long as the command lasts. */
 export async function connect(way: Way, { env, openLog }: ConnectOptions): Promise<Connection> {
   const remote = await remoteServer(way, env);
-  if (remote !== null) return { client: createClient(remoteTransport(remote)), stop: () => Promise.resolve() };
+  if (remote !== null) return { client: createClient(remoteTransport(remote), { tries: REMOTE_TRIES }), stop: () => Promise.resolve() };
   const config = await loadConfig(way.config, env);
   const state = stateDirAt(config.stateDir);
   if (await answers(state.socketPath)) {

@@ -28,6 +28,7 @@ export interface CatalogSchema {
   token: TokenTable;
   agent: AgentTable;
   invitation: InvitationTable;
+  givenAnswer: GivenAnswerTable;
 }
 
 /** What every statement function takes first; a transaction is one, too. */
@@ -334,4 +335,15 @@ interface InvitationTable {
   expiresAt: string;
   usedAt: string | null;
   agentId: string | null;
+}
+
+/** What was answered to a request that carried a key; forgotten after a day. */
+interface GivenAnswerTable {
+  /** Hash of caller and key. */
+  id: string;
+  requestSha256: string;
+  beganAtMs: number;
+  isDone: number;
+  /** JSON; null until it is done, and where the answer holds a secret. */
+  answer: string | null;
 }

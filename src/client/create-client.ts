@@ -1,14 +1,31 @@
-import { HoldfastError } from "../lib/errors.ts";
+import { randomUUID } from "node:crypto";
+import { delay } from "../lib/clock.ts";
+import { type ErrorCode, HoldfastError, isHoldfastError } from "../lib/errors.ts";
+import { pauseMs } from "../lib/retry.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
 import type { Route } from "../model/api/route.ts";
 import type { Client, Transport } from "./client.ts";
 
+export interface ClientOptions {
+  /** How often a call is sent when no answer comes back, where that does no harm: 1 unless told. */
+  readonly tries?: number;
+  readonly pauses?: { readonly firstPauseMs: number; readonly maxPauseMs: number };
+}
+
+const PAUSES = { firstPauseMs: 250, maxPauseMs: 2_000 };
+/** What another try may help against, from here. */
+const TRIED_AGAIN: readonly ErrorCode[] = ["UNREACHABLE", "TOO_MANY_REQUESTS", "REQUEST_UNFINISHED"];
+
 /** The typed client of the API over any transport. Throws what the server meant, and INTERNAL when an answer has not the promised form. */
-export function createClient(transport: Transport): Client {
+export function createClient(transport: Transport, { tries = 1, pauses = PAUSES }: ClientOptions = {}): Client {
   return {
     call: async (route, input, signal) => {
       const { path, query, body } = fillRoute(route, input);
-      const answer = await transport.request({ method: route.method, path, query, body, signal });
+      // The same key with each try: the server does it once.
+      const idempotencyKey = route.once !== undefined && tries > 1 ? randomUUID() : undefined;
+      const send = (): Promise<unknown> => transport.request({ method: route.method, path, query, body, idempotencyKey, signal });
+      const mayRepeat = route.method === "GET" || idempotencyKey !== undefined;
+      const answer = await sendAgain(send, { tries: mayRepeat ? tries : 1, pauses, signal });
       const parsed = route.output.safeParse(answer);
       if (parsed.success) return parsed.data;
       const faults = schemaFaults(parsed.error, route.output, answer).map(({ field, message }) => `${field}: ${message}`);
@@ -18,6 +35,18 @@ export function createClient(transport: Transport): Client {
       });
     },
   };
+}
+
+async function sendAgain(send: () => Promise<unknown>, { tries, pauses, signal }: Required<ClientOptions> & { signal: AbortSignal | undefined }): Promise<unknown> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await send();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (failures >= tries || !TRIED_AGAIN.some((code) => isHoldfastError(error, code))) throw error;
+      await delay(pauseMs(failures, pauses), signal);
+    }
+  }
 }
 
 interface FilledRoute {

@@ -2,7 +2,7 @@ import { request as httpRequest } from "node:http";
 import { HoldfastError } from "../lib/errors.ts";
 import { exchange } from "../lib/exchange.ts";
 import { readAnswer } from "./answer.ts";
-import type { Transport } from "./client.ts";
+import { keyHeader, type Transport } from "./client.ts";
 
 /** Errors of the socket that mean: nobody listens there. */
 const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
@@ -10,7 +10,7 @@ const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
 /** Speaks to a server over its Unix socket. Throws UNREACHABLE when nobody listens or the connection breaks. */
 export function httpTransport(socketPath: string): Transport {
   return {
-    request: async ({ method, path, query, body, signal }) => {
+    request: async ({ method, path, query, body, idempotencyKey, signal }) => {
       signal?.throwIfAborted();
       const search = new URLSearchParams(query).toString();
       const payload = body === undefined ? undefined : JSON.stringify(body);
@@ -18,7 +18,7 @@ export function httpTransport(socketPath: string): Transport {
         socketPath,
         method,
         path: search === "" ? path : `${path}?${search}`,
-        headers: { accept: "application/json", ...(payload === undefined ? {} : { "content-type": "application/json" }) },
+        headers: { accept: "application/json", ...keyHeader(idempotencyKey), ...(payload === undefined ? {} : { "content-type": "application/json" }) },
         ...(signal === undefined ? {} : { signal }),
       });
       try {

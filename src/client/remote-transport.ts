@@ -7,7 +7,7 @@ import { HoldfastError } from "../lib/errors.ts";
 import { exchange } from "../lib/exchange.ts";
 import { plainFingerprint } from "../lib/self-made-certificate.ts";
 import { readAnswer } from "./answer.ts";
-import type { Transport } from "./client.ts";
+import { keyHeader, type Transport } from "./client.ts";
 
 export interface RemoteServer {
   /** `https://host:port`; `http://` only where the server was told to do without TLS. */
@@ -26,7 +26,7 @@ export function remoteTransport(server: RemoteServer): Transport {
   const agent = isTls ? (server.fingerprint === undefined ? new HttpsAgent(keep) : new PinnedAgent(keep, server.fingerprint)) : new HttpAgent(keep);
   const send = isTls ? httpsRequest : httpRequest;
   return {
-    request: async ({ method, path, query, body, signal }) => {
+    request: async ({ method, path, query, body, idempotencyKey, signal }) => {
       signal?.throwIfAborted();
       const url = new URL(path, base);
       url.search = new URLSearchParams(query).toString();
@@ -34,6 +34,7 @@ export function remoteTransport(server: RemoteServer): Transport {
       const token = server.token();
       const headers = {
         accept: "application/json",
+        ...keyHeader(idempotencyKey),
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(payload === undefined ? {} : { "content-type": "application/json", "content-length": String(Buffer.byteLength(payload)) }),
       };

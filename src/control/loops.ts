@@ -2,6 +2,7 @@ import { agentNames } from "../catalog/agents.ts";
 import { attemptsInState } from "../catalog/attempts.ts";
 import { delay } from "../lib/clock.ts";
 import { agentWatch } from "./agent-watch.ts";
+import { forgetOldAnswers } from "./answer-once.ts";
 import { finishInterruptedCommits } from "./commit.ts";
 import { finishInterruptedPieces } from "./commit-piece.ts";
 import { type Dispatcher, knockDueJobs } from "./dispatch.ts";
@@ -115,6 +116,7 @@ export function controlLoops(dispatcher: Dispatcher): Loop[] {
     { name: "reaper", everyMs: SECOND_MS, pass: () => reapExpired(ports, leases, settings) },
     { name: "commit", everyMs: MINUTE_MS, pass: () => finishInterrupted(ports) },
     { name: "agents", everyMs: 5 * SECOND_MS, pass: agentWatch(ports, settings) },
+    { name: "forget-answers", everyMs: 60 * MINUTE_MS, pass: () => forgetOldAnswers(ports) },
     { name: "sweep", everyMs: 10 * MINUTE_MS, pass: () => sweepAll(ports) },
   ];
 }

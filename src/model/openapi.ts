@@ -1,6 +1,6 @@
 import { ERRORS, type ErrorRow } from "../lib/errors.ts";
 import { api } from "./api/index.ts";
-import type { Route } from "./api/route.ts";
+import { IDEMPOTENCY_KEY_PATTERN, type Route } from "./api/route.ts";
 import { type Json, OpenApiSchemas } from "./openapi-schemas.ts";
 import { errorRecordSchema } from "./scalars.ts";
 
@@ -46,6 +46,7 @@ function operation(route: AnyRoute, schemas: OpenApiSchemas): Json {
   const parameters = [
     ...inPath.map((name) => ({ name, in: "path", required: true, schema: properties[name] ?? { type: "string" } })),
     ...(hasBody ? [] : rest.map((name) => ({ name, in: "query", required: required.has(name), schema: properties[name] }))),
+    ...(route.once === undefined ? [] : [idempotencyKey(route.once)]),
   ];
   const body = { type: "object", properties: Object.fromEntries(rest.map((name) => [name, properties[name]])), ...requiredOf(rest.filter((name) => required.has(name))) };
   return {
@@ -59,6 +60,12 @@ function operation(route: AnyRoute, schemas: OpenApiSchemas): Json {
     ...(hasBody ? { requestBody: { required: rest.some((name) => required.has(name)), content: { "application/json": { schema: body } } } } : {}),
     responses: { "200": { description: "Done.", content: { "application/json": { schema: schemas.of(route.output, "output") } } }, ...errorRefs() },
   };
+}
+
+function idempotencyKey(once: "answer" | "secret"): Json {
+  const again = once === "answer" ? "gets the answer of the first one" : "is told that the first one was done (its answer held a secret)";
+  const description = `The same request with the same key ${again}, for 24 hours; another request with it is refused.`;
+  return { name: "Idempotency-Key", in: "header", required: false, description, schema: { type: "string", pattern: IDEMPOTENCY_KEY_PATTERN.source } };
 }
 
 function tagOf(route: AnyRoute): string {

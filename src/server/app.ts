@@ -3,9 +3,10 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError, toErrorRecord } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
+import { answerOnce } from "../control/answer-once.ts";
 import { api } from "../model/api/index.ts";
-import type { Route } from "../model/api/route.ts";
-import { type Caller, OWNER, requireRole } from "./caller.ts";
+import { IDEMPOTENCY_KEY_PATTERN, type Route } from "../model/api/route.ts";
+import { type Caller, identityOf, OWNER, requireRole } from "./caller.ts";
 import type { ServerContext } from "./context.ts";
 import type { Implementation } from "./implement.ts";
 import { noSuchRoute } from "./route-table.ts";
@@ -90,10 +91,22 @@ function addRoute(app: FastifyInstance, { route, handle }: Implementation, { con
     },
     handler: async (request, reply) => {
       const input = parseInput(route, inputOf(request));
-      const output = await handle(input, context, { caller: callers.get(request) ?? { kind: "anyone" }, signal: callerGone(reply) });
-      return reply.send(checkOutput(route, output));
+      const caller = callers.get(request) ?? { kind: "anyone" };
+      const act = async (): Promise<unknown> => checkOutput(route, await handle(input, context, { caller, signal: callerGone(reply) }));
+      const key = route.once === undefined ? null : idempotencyKey(request);
+      if (key === null) return reply.send(await act());
+      const keyed = { caller: identityOf(caller), key, route: route.name, input, isKept: route.once === "answer" };
+      return reply.send(await answerOnce(context.dispatcher.ports, keyed, act));
     },
   });
+}
+
+/** Null without the header; INPUT_INVALID when it is none that could be meant. */
+function idempotencyKey({ headers }: FastifyRequest): string | null {
+  const key = headers["idempotency-key"];
+  if (key === undefined) return null;
+  if (typeof key === "string" && IDEMPOTENCY_KEY_PATTERN.test(key)) return key;
+  throw new HoldfastError("INPUT_INVALID", "The Idempotency-Key must be 1 to 255 printable ASCII characters without spaces.");
 }
 
 /** Path parameters win over everything else: a body cannot speak about another object than its path. */

@@ -32,3 +32,9 @@ export function requireAgentCaller(caller: Caller): Extract<Caller, { kind: "age
 export function nameOf(caller: Caller, said: string): string {
   return caller.kind === "token" ? `token:${caller.name}` : said;
 }
+
+/** Who it is, for what belongs to one caller alone. */
+export function identityOf(caller: Caller): string {
+  if (caller.kind === "token") return `token:${caller.tokenId}`;
+  return caller.kind === "agent" ? `agent:${caller.agentId}` : caller.kind;
+}

@@ -24,6 +24,7 @@ export const agentsRoutes = {
     path: "/v1/agents/invitations",
     summary: "Make a token with which one agent may join once, soon.",
     role: "admin",
+    once: "secret",
     input: z.object({
       /** The only name it may join under; any that is free unless told. */
       name: nameSchema.optional(),

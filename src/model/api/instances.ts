@@ -46,6 +46,7 @@ export const instanceRoutes = {
     path: "/v1/instances/:instance/probe",
     summary: "Start a probe; the job's result is the report.",
     role: "operator",
+    once: "answer",
     input: byInstance,
     output: z.object({ job: jobSchema }),
   }),

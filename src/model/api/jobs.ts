@@ -23,5 +23,5 @@ export const jobRoutes = {
   }),
   show: route({ name: "jobs.show", method: "GET", path: "/v1/jobs/:jobId", summary: "One job with its attempts and progress.", role: "viewer", input: byJob, output: z.object({ job: jobSchema }) }),
   cancel: route({ name: "jobs.cancel", method: "POST", path: "/v1/jobs/:jobId/cancel", summary: "Ask a job to stop.", role: "operator", input: byJob, output: z.object({ job: jobSchema }) }),
-  retry: route({ name: "jobs.retry", method: "POST", path: "/v1/jobs/:jobId/retry", summary: "Run a failed or cancelled job again.", role: "operator", input: byJob, output: z.object({ job: jobSchema }) }),
+  retry: route({ name: "jobs.retry", method: "POST", path: "/v1/jobs/:jobId/retry", summary: "Run a failed or cancelled job again.", role: "operator", once: "answer", input: byJob, output: z.object({ job: jobSchema }) }),
 };

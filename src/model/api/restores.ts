@@ -26,6 +26,7 @@ export const restoreRoutes = {
     path: "/v1/restores",
     summary: "Restore; the plan is made anew and recorded with the job.",
     role: "operator",
+    once: "answer",
     input: z.object({ ...goal, target: restoreTargetSchema }),
     output: z.object({ job: jobSchema, plan: restorePlanSchema }),
   }),

@@ -1,6 +1,9 @@
 import type { z } from "zod";
 import type { RequiredRole } from "../role.ts";
 
+/** What an `Idempotency-Key` may be: a UUID, for example. */
+export const IDEMPOTENCY_KEY_PATTERN = /^[!-~]{1,255}$/;
+
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
 /**
@@ -14,6 +17,11 @@ export interface Route<Input, Output> {
   readonly summary: string;
   /** What the caller must be; the one place where this stands. */
   readonly role: RequiredRole;
+  /**
+   * For what would be done twice if it came twice: a request may carry an `Idempotency-Key`. `secret`: the answer is given
+   * once, to the first request, because it is not kept.
+   */
+  readonly once?: "answer" | "secret";
   readonly input: z.ZodType<Input>;
   readonly output: z.ZodType<Output>;
 }

@@ -127,6 +127,7 @@ export const systemRoutes = {
     path: "/v1/repositories/:repository/check",
     summary: "Compare what the catalog knows with what is stored; goes on with a check of the same kind that was cut short.",
     role: "operator",
+    once: "answer",
     input: z.object({
       repository: nameSchema,
       depth: checkDepthSchema.default("hash"),

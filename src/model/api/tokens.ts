@@ -14,6 +14,7 @@ export const tokenRoutes = {
     path: "/v1/tokens",
     summary: "Make a token for a person or program. Its text is in this answer and nowhere else.",
     role: "admin",
+    once: "secret",
     input: z.object({ name: nameSchema, role: tokenRoleSchema, expiresInS: z.number().int().min(1).max(LONGEST_S).optional() }),
     output: z.object({ token: tokenSchema, text: z.string() }),
   }),
