@@ -1,38 +1,44 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createClient, httpTransport } from "../../src/client/index.ts";
+import { type Client, createClient, httpTransport } from "../../src/client/index.ts";
 import { freePort } from "../../src/demo/free-port.ts";
 import { api } from "../../src/model/api/index.ts";
 import { type TokenRole, tokenRoleSchema } from "../../src/model/role.ts";
-import { answersOrEnds, startProcess } from "../fixtures/fleet.ts";
+import { startProcess } from "../fixtures/fleet.ts";
+import { until } from "../fixtures/log-collector.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
 
-/** A real `holdfast server` that serves its API over HTTP on loopback, with a backup, log, jobs, tokens and an agent in its catalog. */
+/** A real `holdfast server` that serves its API over HTTP, or with TLS, on loopback, with a backup, log, jobs, tokens and an agent in its catalog. */
 export interface ApiGround {
   readonly url: string;
+  /** Over the server's own socket. */
+  readonly client: Client;
   readonly logPath: string;
   readonly tokens: Readonly<Record<TokenRole, string>>;
-  /** Of an agent that has joined and does not run. */
+  /** Of the agents db1 and db2, which have joined and do not run. */
   readonly agentToken: string;
+  readonly otherAgentToken: string;
   /** False when the process has ended. */
   isRunning(): boolean;
   stop(): Promise<void>;
 }
 
-export async function makeApiGround(): Promise<ApiGround> {
+export async function makeApiGround({ withTls = false } = {}): Promise<ApiGround> {
   const world = await startWorld();
   try {
-    const { tokens, agentToken } = await fill(world);
+    const filled = await fill(world);
     const port = await freePort();
-    await writeFile(world.configPath, `${world.yaml}listen: { address: "127.0.0.1:${String(port)}", withoutTls: on-loopback, requestsPerS: 100000 }\n`);
+    await writeFile(world.configPath, `${world.yaml}listen: { address: "127.0.0.1:${String(port)}", ${withTls ? "" : "withoutTls: on-loopback, "}requestsPerS: 100000 }\n`);
     const server = startProcess(["server", "--config", world.configPath]);
     const client = createClient(httpTransport(join(world.rootDir, "state", "holdfast.sock")));
-    await answersOrEnds(server, () => client.call(api.system.findings, { all: false }));
+    // The socket is served before the network is.
+    await until("the server is up", () => server.said().includes("holdfast is up") || server.hasEnded());
+    if (server.hasEnded()) throw new Error(`it ended at its start: ${server.said()}`);
     return {
-      url: `http://127.0.0.1:${String(port)}`,
+      url: `${withTls ? "https" : "http"}://127.0.0.1:${String(port)}`,
       logPath: join(world.rootDir, "state", "holdfast.log"),
-      tokens,
-      agentToken,
+      client,
+      ...filled,
       isRunning: () => !server.hasEnded(),
       stop: async () => {
         await server.kill("SIGKILL");
@@ -46,7 +52,7 @@ export async function makeApiGround(): Promise<ApiGround> {
 }
 
 /** By `holdfast up` in this process, which ends before the server begins. */
-async function fill(world: HoldfastWorld): Promise<Pick<ApiGround, "tokens" | "agentToken">> {
+async function fill(world: HoldfastWorld): Promise<Pick<ApiGround, "tokens" | "agentToken" | "otherAgentToken">> {
   const connection = await world.connect();
   await connection.query("CREATE DATABASE shop");
   await connection.query("CREATE TABLE shop.customer (id INT PRIMARY KEY, name VARCHAR(50)) SELECT 1 AS id, 'Ann' AS name");
@@ -56,8 +62,11 @@ async function fill(world: HoldfastWorld): Promise<Pick<ApiGround, "tokens" | "a
   await client.call(api.backups.hold, { backupId, reason: "kept", by: "test" });
   const tokens: [TokenRole, string][] = [];
   for (const role of tokenRoleSchema.options) tokens.push([role, (await client.call(api.tokens.create, { name: role, role })).text]);
-  const invitation = await client.call(api.agents.invite, { pools: ["local"], labels: {}, expiresInS: 60 });
-  const { text: agentToken } = await client.call(api.agents.join, { token: invitation.text, name: "db1" });
+  const join = async (name: string): Promise<string> => {
+    const invitation = await client.call(api.agents.invite, { pools: ["local"], labels: {}, expiresInS: 60 });
+    return (await client.call(api.agents.join, { token: invitation.text, name })).text;
+  };
+  const [agentToken, otherAgentToken] = [await join("db1"), await join("db2")];
   await world.stopUp();
-  return { tokens: Object.fromEntries(tokens) as Record<TokenRole, string>, agentToken };
+  return { tokens: Object.fromEntries(tokens) as Record<TokenRole, string>, agentToken, otherAgentToken };
 }
