@@ -1,4 +1,5 @@
 import { type Finding, findingSchema } from "../model/verification.ts";
+import { recordEvent } from "./events.ts";
 import type { CatalogDb } from "./schema.ts";
 
 const columns = ["id as findingId", "kind", "subject", "severity", "message", "remedy", "openedAt", "closedAt"] as const;
@@ -10,6 +11,7 @@ export async function openFinding(db: CatalogDb, finding: Omit<Finding, "closedA
   const renewed = await db.updateTable("finding").set({ severity, message, remedy }).where("openKey", "=", openKey).executeTakeFirst();
   if (renewed.numUpdatedRows > 0n) return false;
   await db.insertInto("finding").values({ id: findingId, kind, subject, openKey, severity, message, remedy, openedAt, closedAt: null }).execute();
+  await recordEvent(db, "finding", findingId);
   return true;
 }
 
@@ -19,8 +21,16 @@ export async function closeFinding(db: CatalogDb, kind: string, subject: string,
     .updateTable("finding")
     .set({ openKey: null, closedAt: at })
     .where("openKey", "=", `${kind} ${subject}`)
+    .returning("id")
     .executeTakeFirst();
-  return closed.numUpdatedRows > 0n;
+  if (closed !== undefined) await recordEvent(db, "finding", closed.id);
+  return closed !== undefined;
+}
+
+/** Null when there is none. */
+export async function findFinding(db: CatalogDb, findingId: string): Promise<Finding | null> {
+  const row = await db.selectFrom("finding").select(columns).where("id", "=", findingId).executeTakeFirst();
+  return row === undefined ? null : findingSchema.parse(row);
 }
 
 /** Open findings, or all; newest first, at most `limit`; `before` is the id of the last one already seen. */

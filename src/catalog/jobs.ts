@@ -4,6 +4,7 @@ import { type JobParams, jobParamsSchema } from "../model/job-params.ts";
 import { type Job, type JobKind, jobSchema, type JobState } from "../model/job.ts";
 import { errorRecordSchema } from "../model/scalars.ts";
 import { attemptsOfJobs } from "./attempts.ts";
+import { recordEvent } from "./events.ts";
 import { readJson, readJsonOrNull, readTrusted } from "./json-column.ts";
 import type { CatalogDb, CatalogSchema } from "./schema.ts";
 
@@ -54,7 +55,9 @@ export async function insertJob(db: CatalogDb, job: NewJob): Promise<boolean> {
     })
     .onConflict((conflict) => conflict.column("scheduleKey").doNothing())
     .executeTakeFirst();
-  return (inserted.numInsertedOrUpdatedRows ?? 0n) > 0n;
+  const isNew = (inserted.numInsertedOrUpdatedRows ?? 0n) > 0n;
+  if (isNew) await recordEvent(db, "job", jobId);
+  return isNew;
 }
 
 async function jobsOf(db: CatalogDb, rows: readonly (JobRow & { instanceName: string | null })[]): Promise<Job[]> {
@@ -126,7 +129,9 @@ export async function moveJob(db: CatalogDb, jobId: string, step: { from: readon
     .where("id", "=", jobId)
     .where("state", "in", step.from)
     .executeTakeFirst();
-  return moved.numUpdatedRows > 0n;
+  const hasMoved = moved.numUpdatedRows > 0n;
+  if (hasMoved) await recordEvent(db, "job", jobId);
+  return hasMoved;
 }
 
 /** The pool of jobs that are about no instance. */

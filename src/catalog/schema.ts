@@ -29,6 +29,7 @@ export interface CatalogSchema {
   agent: AgentTable;
   invitation: InvitationTable;
   givenAnswer: GivenAnswerTable;
+  event: EventTable;
 }
 
 /** What every statement function takes first; a transaction is one, too. */
@@ -346,4 +347,11 @@ interface GivenAnswerTable {
   isDone: number;
   /** JSON; null until it is done, and where the answer holds a secret. */
   answer: string | null;
+}
+
+/** What has changed, in the order in which it did. */
+interface EventTable {
+  id: Generated<number>;
+  kind: string;
+  subjectId: string;
 }

@@ -7,6 +7,7 @@ import { finishInterruptedCommits } from "./commit.ts";
 import { finishInterruptedPieces } from "./commit-piece.ts";
 import { type Dispatcher, knockDueJobs } from "./dispatch.ts";
 import { clear, raise } from "./findings.ts";
+import { forgetOldEvents } from "./event-feed.ts";
 import { isFrozen } from "./frozen.ts";
 import { openRepositories } from "./open-repository.ts";
 import type { ControlPorts } from "./ports.ts";
@@ -117,6 +118,7 @@ export function controlLoops(dispatcher: Dispatcher): Loop[] {
     { name: "commit", everyMs: MINUTE_MS, pass: () => finishInterrupted(ports) },
     { name: "agents", everyMs: 5 * SECOND_MS, pass: agentWatch(ports, settings) },
     { name: "forget-answers", everyMs: 60 * MINUTE_MS, pass: () => forgetOldAnswers(ports) },
+    { name: "forget-events", everyMs: 10 * MINUTE_MS, pass: () => forgetOldEvents(ports) },
     { name: "sweep", everyMs: 10 * MINUTE_MS, pass: () => sweepAll(ports) },
   ];
 }

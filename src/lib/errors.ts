@@ -17,7 +17,7 @@ export const ERRORS = {
   TOO_MANY_REQUESTS: { status: 429, exit: 75, retry: true, hint: "Try again a little later." },
   AGENT_REFUSED: { status: 403, exit: 18, retry: false, hint: "Change what the agent's own configuration permits, on its machine, or send the work elsewhere (the instance's `pool`)." },
   AGENT_REPLACED: { status: 409, exit: 18, retry: false, hint: "One identity serves one process. See `holdfast finding list`; let the other machine join under a name of its own." },
-  REQUEST_KEY_REUSED: { status: 422, exit: 5, retry: false, hint: "Send each request with an Idempotency-Key of its own; the same one only to ask again." },
+  REQUEST_KEY_REUSED: { status: 409, exit: 5, retry: false, hint: "Send each request with an Idempotency-Key of its own; the same one only to ask again." },
   REQUEST_UNFINISHED: { status: 409, exit: 5, retry: true, hint: "Ask again a little later. If it stays so, the server stopped in between: look whether it was done, then decide." },
   LEASE_LOST: { status: 409, exit: 6, retry: false, hint: "The work was given to another attempt; nothing is lost." },
   CANCELLED: { status: 409, exit: 130, retry: false, hint: "Run the command again when you want the work done." },

@@ -66,7 +66,7 @@ describe("the OpenAPI document", () => {
     const faults = operations.flatMap(({ operation }) => [
       ...(operation.parameters ?? []).flatMap(({ name, schema }) => schemaFaults(schema, `${operation.operationId} ${name}`)),
       ...(operation.requestBody === undefined ? [] : schemaFaults(operation.requestBody.content["application/json"].schema, operation.operationId)),
-      ...schemaFaults((operation.responses["200"] as { content: { "application/json": { schema: Json } } }).content["application/json"].schema, `${operation.operationId} 200`),
+      ...Object.values((operation.responses["200"] as { content: Record<string, { schema: Json }> }).content).flatMap(({ schema }) => schemaFaults(schema, `${operation.operationId} 200`)),
     ]);
     const named = Object.entries((document["components"] as { schemas: Json }).schemas).flatMap(([name, schema]) => schemaFaults(schema, name));
     expect([...faults, ...named]).toEqual([]);

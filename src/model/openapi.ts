@@ -46,6 +46,7 @@ function operation(route: AnyRoute, schemas: OpenApiSchemas): Json {
   const parameters = [
     ...inPath.map((name) => ({ name, in: "path", required: true, schema: properties[name] ?? { type: "string" } })),
     ...(hasBody ? [] : rest.map((name) => ({ name, in: "query", required: required.has(name), schema: properties[name] }))),
+    ...(route.answers === "event-stream" ? [LAST_EVENT_ID] : []),
     ...(route.once === undefined ? [] : [idempotencyKey(route.once)]),
   ];
   const body = { type: "object", properties: Object.fromEntries(rest.map((name) => [name, properties[name]])), ...requiredOf(rest.filter((name) => required.has(name))) };
@@ -58,9 +59,17 @@ function operation(route: AnyRoute, schemas: OpenApiSchemas): Json {
     ...(route.role === "anyone" ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(hasBody ? { requestBody: { required: rest.some((name) => required.has(name)), content: { "application/json": { schema: body } } } } : {}),
-    responses: { "200": { description: "Done.", content: { "application/json": { schema: schemas.of(route.output, "output") } } }, ...errorRefs() },
+    responses: { "200": { description: "Done.", content: { [route.answers === "event-stream" ? "text/event-stream" : "application/json"]: { schema: schemas.of(route.output, "output") } } }, ...errorRefs() },
   };
 }
+
+const LAST_EVENT_ID: Json = {
+  name: "Last-Event-ID",
+  in: "header",
+  required: false,
+  description: "Goes on behind this event. An event `reset` says that it is not known what came since: read the lists anew.",
+  schema: { type: "string", pattern: "^[0-9]{1,15}$" },
+};
 
 function idempotencyKey(once: "answer" | "secret"): Json {
   const again = once === "answer" ? "gets the answer of the first one" : "is told that the first one was done (its answer held a secret)";

@@ -1,6 +1,7 @@
 import type { ServerOptions } from "node:https";
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { asHoldfastError, ERRORS, HoldfastError, isHoldfastError, toErrorRecord } from "../lib/errors.ts";
+import type { FeedEvent } from "../control/event-feed.ts";
 import type { Log } from "../lib/log.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
 import { answerOnce } from "../control/answer-once.ts";
@@ -8,7 +9,8 @@ import { api } from "../model/api/index.ts";
 import { IDEMPOTENCY_KEY_PATTERN, type Route } from "../model/api/route.ts";
 import { type Caller, identityOf, OWNER, requireRole } from "./caller.ts";
 import type { ServerContext } from "./context.ts";
-import type { Implementation } from "./implement.ts";
+import { eventStream, Listeners } from "./event-stream.ts";
+import type { Call, Implementation } from "./implement.ts";
 import { noSuchRoute } from "./route-table.ts";
 import { DOCUMENT_PATHS, serveDocuments } from "./serve-documents.ts";
 import { refuseUnreadable } from "./unreadable-request.ts";
@@ -67,7 +69,13 @@ export function buildApp(implementations: readonly Implementation[], context: Se
       await door(request);
     },
   });
-  for (const implementation of implementations) addRoute(app, implementation, { context, door });
+  const closing = new AbortController();
+  app.addHook("preClose", () => {
+    closing.abort(new HoldfastError("CANCELLED", "The server stops."));
+    return Promise.resolve();
+  });
+  const listeners = new Listeners();
+  for (const implementation of implementations) addRoute(app, implementation, { context, door, listeners, closing: closing.signal });
   return app;
 }
 
@@ -79,7 +87,15 @@ export function missingRoutes(implementations: readonly Implementation[]): strin
     .filter((name) => !served.has(name));
 }
 
-function addRoute(app: FastifyInstance, { route, handle }: Implementation, { context, door }: { context: ServerContext; door: Door }): void {
+interface Served {
+  readonly context: ServerContext;
+  readonly door: Door;
+  readonly listeners: Listeners;
+  /** Aborts when the application closes. */
+  readonly closing: AbortSignal;
+}
+
+function addRoute(app: FastifyInstance, { route, handle }: Implementation, { context, door, listeners, closing }: Served): void {
   app.route({
     method: route.method,
     url: route.path,
@@ -92,7 +108,16 @@ function addRoute(app: FastifyInstance, { route, handle }: Implementation, { con
     handler: async (request, reply) => {
       const input = parseInput(route, inputOf(request));
       const caller = callers.get(request) ?? { kind: "anyone" };
-      const act = async (): Promise<unknown> => checkOutput(route, await handle(input, context, { caller, signal: callerGone(reply) }));
+      const call: Call = { caller, lastEventId: request.headers["last-event-id"], admit: async () => requireRole(await door(request), route), signal: AbortSignal.any([callerGone(reply), closing]) };
+      if (route.answers === "event-stream") {
+        const end = listeners.begin(identityOf(caller));
+        const feed = (await handle(input, context, call).catch((error: unknown) => {
+          end();
+          throw error;
+        })) as AsyncIterable<FeedEvent>;
+        return reply.type("text/event-stream").header("cache-control", "no-store").send(eventStream(feed, end));
+      }
+      const act = async (): Promise<unknown> => checkOutput(route, await handle(input, context, call));
       const key = route.once === undefined ? null : idempotencyKey(request);
       if (key === null) return reply.send(await act());
       const keyed = { caller: identityOf(caller), key, route: route.name, input, isKept: route.once === "answer" };

@@ -57,8 +57,8 @@ describe("a request with an Idempotency-Key", () => {
 
   test("with another request is refused, and nothing is done", async () => {
     await send("/v1/backups", "k1", { payload: { instance: "shop", kind: "full" } });
-    expect(await send("/v1/backups", "k1", { payload: { instance: "shop", kind: "incremental" } })).toMatchObject({ status: 422, code: "REQUEST_KEY_REUSED" });
-    expect(await send(PROBE, "k1")).toMatchObject({ status: 422, code: "REQUEST_KEY_REUSED" });
+    expect(await send("/v1/backups", "k1", { payload: { instance: "shop", kind: "incremental" } })).toMatchObject({ status: 409, code: "REQUEST_KEY_REUSED" });
+    expect(await send(PROBE, "k1")).toMatchObject({ status: 409, code: "REQUEST_KEY_REUSED" });
     expect(await jobs()).toBe(1);
   });
 

@@ -1,3 +1,4 @@
+import type { FeedEvent } from "../control/event-feed.ts";
 import type { Route } from "../model/api/route.ts";
 import type { Caller } from "./caller.ts";
 import type { ServerContext } from "./context.ts";
@@ -5,6 +6,10 @@ import type { ServerContext } from "./context.ts";
 /** What a handler may want to know of the call itself. */
 export interface Call {
   readonly caller: Caller;
+  /** As the header `Last-Event-ID` has it. */
+  readonly lastEventId: string | string[] | undefined;
+  /** Throws when the caller would not be let in any longer. */
+  readonly admit: () => Promise<void>;
   /** Aborts when the caller has gone. */
   readonly signal: AbortSignal;
 }
@@ -22,4 +27,9 @@ export function implement<Input, Output>(
 ): Implementation {
   // The app calls `handle` only with what `route.input` parsed, so the narrowing holds.
   return { route, handle: (input, context, call) => handle(input as Input, context, call) };
+}
+
+/** Ties code to a route that answers with events. */
+export function implementStream<Input>(route: Route<Input, string>, handle: (input: Input, context: ServerContext, call: Call) => AsyncIterable<FeedEvent>): Implementation {
+  return { route, handle: async (input, context, call) => handle(input as Input, context, call) };
 }

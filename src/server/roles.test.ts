@@ -26,7 +26,7 @@ describe("the door of the network", () => {
     reached.length = 0;
     // Each route with code that only notes that it was reached: no fault of the input can stand for a refusal.
     const noting = allRoutes.map((route) => ({
-      route: { ...route, input: anything, output: anything } as unknown as Route<unknown, unknown>,
+      route: { ...route, input: anything, output: anything, answers: undefined } as unknown as Route<unknown, unknown>,
       handle: () => Promise.resolve(reached.push(route.name)),
     }));
     app = buildApp(noting, {} as ServerContext, { log: silentLog, door: tokenDoor(world.ports, { requestsPerS: 100 }) });

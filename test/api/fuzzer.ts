@@ -15,8 +15,13 @@ const PACKAGES = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache")
 /** Why there is no fuzzer here; undefined when there is. */
 export const noFuzzer: string | undefined = existsSync(PACKAGES) && spawnSync("python3", ["--version"]).status === 0 ? undefined : "schemathesis could not be fetched";
 
-/** A well-formed request may be refused for what it means: a configuration with faults, a time that no log reaches, a session that is over. */
-const REFUSED_FOR_MEANING = ["agent.claim", "restores.plan", "restores.run", "system.apply"];
+/** A well-formed request may be refused for what it means: a configuration with faults, a time that no log reaches, a session that is over, a cursor that no list gave. */
+const PAGED = allRoutes.filter(({ output }) => "next" in ((output as unknown as { shape?: object }).shape ?? {})).map(({ name }) => name);
+const REFUSED_FOR_MEANING = ["agent.claim", "restores.plan", "restores.run", "system.apply", ...PAGED];
+/** Has no end. */
+const ENDLESS = allRoutes.filter(({ answers }) => answers === "event-stream").map(({ name }) => name);
+/** How many are asked. */
+export const FUZZED = allRoutes.length - ENDLESS.length;
 /** Would take away the tokens that everything else is asked with: tried at the end. */
 const LAST = ["agents.revoke", "tokens.revoke"];
 const FEW = ["--max-examples", "5", "--phases", "coverage,fuzzing"];
@@ -39,7 +44,7 @@ export interface FuzzOptions {
 /** Lets schemathesis ask everything that the server's own description promises. `dir` is for its files. */
 export async function fuzz(ground: ApiGround, dir: string, options: FuzzOptions): Promise<FuzzResult> {
   await writeFile(join(dir, "schemathesis.toml"), settings(ground));
-  const most = await runFuzzer(ground, dir, options, LAST.flatMap((name) => ["--exclude-operation-id", name]));
+  const most = await runFuzzer(ground, dir, options, [...LAST, ...ENDLESS].flatMap((name) => ["--exclude-operation-id", name]));
   const last = await runFuzzer(ground, dir, { ...options, amount: FEW }, LAST.flatMap((name) => ["--include-operation-id", name]));
   return {
     requests: most.requests + last.requests,

@@ -1,6 +1,7 @@
 import { agentRoutes } from "./agent.ts";
 import { agentsRoutes } from "./agents.ts";
 import { backupRoutes } from "./backups.ts";
+import { eventRoutes } from "./events.ts";
 import { findRoutes } from "./finds.ts";
 import { instanceRoutes } from "./instances.ts";
 import { jobRoutes } from "./jobs.ts";
@@ -13,6 +14,7 @@ export const api = {
   agent: agentRoutes,
   agents: agentsRoutes,
   backups: backupRoutes,
+  events: eventRoutes,
   finds: findRoutes,
   instances: instanceRoutes,
   jobs: jobRoutes,

@@ -22,6 +22,8 @@ export interface Route<Input, Output> {
    * once, to the first request, because it is not kept.
    */
   readonly once?: "answer" | "secret";
+  /** Instead of one JSON document. */
+  readonly answers?: "event-stream";
   readonly input: z.ZodType<Input>;
   readonly output: z.ZodType<Output>;
 }

@@ -1,0 +1,8 @@
+import { eventFeed } from "../../control/event-feed.ts";
+import { api } from "../../model/api/index.ts";
+import { lastEventId } from "../event-stream.ts";
+import { implementStream } from "../implement.ts";
+
+export const eventRoutes = [
+  implementStream(api.events.stream, (filter, { dispatcher }, { lastEventId: header, admit, signal }) => eventFeed(dispatcher, { filter, after: lastEventId(header), admit, signal })),
+];
