@@ -15,6 +15,16 @@ describe("watching a job", () => {
     expect(ran.stdout).not.toContain("is due");
   });
 
+  it("asks nothing while the server tells it by itself, and asks when that ends early or fails", async () => {
+    const told = await watch([job()], { told: [job({ state: "due", attempts: [] }), job(), succeeded()] });
+    expect([told.code, told.calls.length]).toEqual([0, 1]);
+    expect(told.stderr).toContain(`job ${id(50)} is due`);
+    for (const end of [[], [new TypeError("the connection broke")]]) {
+      const ran = await watch([job(), job(), succeeded()], { told: [job(), ...end] });
+      expect([ran.code, ran.calls.length]).toEqual([0, 3]);
+    }
+  });
+
   it("shows phase, size, rate and the time that is left", async () => {
     const ran = await watch([job(), job(), succeeded()], { interactive: true });
     expect(ran.stderr).toContain("\r\u001b[Kcopying · 1.00 GiB of about 3.00 GiB · 100 MiB/s · 20.0 s left");

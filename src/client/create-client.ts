@@ -3,7 +3,9 @@ import { delay } from "../lib/clock.ts";
 import { type ErrorCode, HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import { pauseMs } from "../lib/retry.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
+import { api } from "../model/api/index.ts";
 import type { Route } from "../model/api/route.ts";
+import type { EventFilter } from "../model/event.ts";
 import type { Client, Transport } from "./client.ts";
 
 export interface ClientOptions {
@@ -18,7 +20,9 @@ const TRIED_AGAIN: readonly ErrorCode[] = ["UNREACHABLE", "TOO_MANY_REQUESTS", "
 
 /** The typed client of the API over any transport. Throws what the server meant, and INTERNAL when an answer has not the promised form. */
 export function createClient(transport: Transport, { tries = 1, pauses = PAUSES }: ClientOptions = {}): Client {
+  const { events } = transport;
   return {
+    ...(events === undefined ? {} : { events: (filter: EventFilter, signal?: AbortSignal) => events({ ...fillRoute(api.events.stream, filter), signal }) }),
     call: async (route, input, signal) => {
       const { path, query, body } = fillRoute(route, input);
       // The same key with each try: the server does it once.

@@ -1,6 +1,7 @@
 import { request as httpRequest } from "node:http";
 import { HoldfastError } from "../lib/errors.ts";
 import { exchange } from "../lib/exchange.ts";
+import { readEvents } from "./event-reader.ts";
 import { readAnswer } from "./answer.ts";
 import { keyHeader, type Transport } from "./client.ts";
 
@@ -10,6 +11,7 @@ const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
 /** Speaks to a server over its Unix socket. Throws UNREACHABLE when nobody listens or the connection breaks. */
 export function httpTransport(socketPath: string): Transport {
   return {
+    events: ({ path, query, signal }) => readEvents(httpRequest({ socketPath, path: `${path}?${new URLSearchParams(query).toString()}`, headers: { accept: "text/event-stream" }, ...(signal === undefined ? {} : { signal }) })),
     request: async ({ method, path, query, body, idempotencyKey, signal }) => {
       signal?.throwIfAborted();
       const search = new URLSearchParams(query).toString();

@@ -6,6 +6,7 @@ import { isCertificateFault } from "../lib/certificate-fault.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import { exchange } from "../lib/exchange.ts";
 import { plainFingerprint } from "../lib/self-made-certificate.ts";
+import { readEvents } from "./event-reader.ts";
 import { readAnswer } from "./answer.ts";
 import { keyHeader, type Transport } from "./client.ts";
 
@@ -26,6 +27,13 @@ export function remoteTransport(server: RemoteServer): Transport {
   const agent = isTls ? (server.fingerprint === undefined ? new HttpsAgent(keep) : new PinnedAgent(keep, server.fingerprint)) : new HttpAgent(keep);
   const send = isTls ? httpsRequest : httpRequest;
   return {
+    events: ({ path, query, signal }) => {
+      const url = new URL(path, base);
+      url.search = new URLSearchParams(query).toString();
+      const token = server.token();
+      const headers = { accept: "text/event-stream", ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
+      return readEvents(send(url, { agent, headers, ...(signal === undefined ? {} : { signal }) }));
+    },
     request: async ({ method, path, query, body, idempotencyKey, signal }) => {
       signal?.throwIfAborted();
       const url = new URL(path, base);

@@ -1,6 +1,7 @@
 import { get, type IncomingMessage } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../../test/fixtures/log-collector.ts";
+import { createClient, remoteTransport } from "../client/index.ts";
 import { moveJob } from "../catalog/jobs.ts";
 import { openWorld, submit, type World } from "../control/control.fixture.ts";
 import { claim } from "../control/dispatch.ts";
@@ -133,6 +134,21 @@ describe("the events of a server", () => {
     await until("there is room again", async () => (await listen()).status === 200);
     world.pass(15_000);
     await until("a sign of life", () => streams[1]?.text().includes(": still here") === true);
+  });
+
+  test("are read by a client until it has heard enough, and a refusal is the server's own", async () => {
+    const job = await submit(world, { kind: "probe" });
+    const client = createClient(remoteTransport({ url, token: () => token.text }));
+    const states: unknown[] = [];
+    for await (const { event, data } of client.events?.({ jobId: job.jobId }) ?? []) {
+      states.push([event, jobSchema.parse(data).state]);
+      if (states.length === 2) break;
+      await moveJob(world.ports.catalog.db, job.jobId, { from: ["due"], to: "cancelled" });
+    }
+    expect(states).toEqual([["job", "due"], ["job", "cancelled"]]);
+    const stranger = createClient(remoteTransport({ url, token: () => null }));
+    const first = async (): Promise<unknown> => stranger.events?.({})[Symbol.asyncIterator]().next();
+    await expect(first()).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
   });
 
   test("are asked for in words that mean something", async () => {

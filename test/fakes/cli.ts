@@ -2,6 +2,7 @@ import { Writable } from "node:stream";
 import type { LocalActions } from "../../src/cli/command.ts";
 import { commands } from "../../src/cli/index.ts";
 import { runProgram } from "../../src/cli/program.ts";
+import type { ServerEvent } from "../../src/client/client.ts";
 import { type Client, createClient } from "../../src/client/index.ts";
 import { HoldfastError } from "../../src/lib/errors.ts";
 import type { Route } from "../../src/model/api/route.ts";
@@ -21,11 +22,12 @@ export class FakeServer {
   readonly #answers: Answers;
   readonly #turns = new Map<string, number>();
 
-  constructor(answers: Answers) {
+  constructor(answers: Answers, told?: readonly unknown[]) {
     this.#answers = answers;
+    if (told !== undefined) this.client = { ...this.client, events: () => tell(told) };
   }
 
-  readonly client: Client = {
+  client: Client = {
     call: async (route, input, signal) => {
       signal?.throwIfAborted();
       this.calls.push({ route: route.name, input });
@@ -42,6 +44,15 @@ export class FakeServer {
     const turn = this.#turns.get(name) ?? 0;
     this.#turns.set(name, turn + 1);
     return answer[Math.min(turn, answer.length - 1)] as unknown;
+  }
+}
+
+/** Jobs as the server tells them of its own accord; an error ends it. */
+async function* tell(told: readonly unknown[]): AsyncGenerator<ServerEvent> {
+  for (const data of told) {
+    await Promise.resolve();
+    if (data instanceof Error) throw data;
+    yield { event: "job", data };
   }
 }
 
@@ -78,6 +89,8 @@ const NO_ACTIONS: LocalActions = {
 
 export interface CliOptions {
   readonly answers?: Answers;
+  /** What the server tells of a job that is watched; left out: it cannot. */
+  readonly told?: readonly unknown[] | undefined;
   readonly local?: Partial<LocalActions>;
   readonly columns?: number;
   readonly interactive?: boolean;
@@ -94,8 +107,8 @@ export interface Ran {
 }
 
 /** Runs the command line as a person would type it, without a process and without a server. */
-export async function runCli(argv: readonly string[], { answers = {}, local = {}, columns = 100, interactive = false, signal = new AbortController().signal }: CliOptions = {}): Promise<Ran> {
-  const server = new FakeServer(answers);
+export async function runCli(argv: readonly string[], { answers = {}, told, local = {}, columns = 100, interactive = false, signal = new AbortController().signal }: CliOptions = {}): Promise<Ran> {
+  const server = new FakeServer(answers, told);
   const [stdout, stderr] = [collector(), collector()];
   const errors: unknown[] = [];
   const code = await runProgram(argv, commands, {
