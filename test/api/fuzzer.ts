@@ -82,7 +82,8 @@ checks.positive_data_acceptance.enabled = false
 
 async function runFuzzer({ url }: ApiGround, dir: string, { seed, amount }: FuzzOptions, which: readonly string[]): Promise<FuzzResult> {
   const report = join(dir, "report.json");
-  const fixed = ["--workers", "1", "--generation-database", "none", "--output-truncate", "false", "--no-color", "--no-shrink", "--warnings", "off"];
+  // One worker: its generators do not stand two. A slow machine is no fault.
+  const fixed = ["--workers", "1", "--suppress-health-check", "all", "--request-timeout", "60", "--generation-database", "none", "--output-truncate", "false", "--no-color", "--no-shrink", "--warnings", "off"];
   const args = ["-m", "schemathesis.cli", "run", `${url}/openapi.json`, "--seed", String(seed), "--report", "json", "--report-json-path", report, ...fixed, ...amount, ...which];
   const child = spawn("python3", args, { cwd: dir, env: { ...process.env, PYTHONPATH: PACKAGES, PYTHONDONTWRITEBYTECODE: "1" }, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";

@@ -53,7 +53,7 @@ describeUnless(noFuzzer, "a server that is asked what its OpenAPI document promi
   });
 
   it("never answers otherwise, and never with a fault of its own", async () => {
-    const { failures, operations, requests, text } = await fuzz(ground, dir.path, { seed: 1, amount: ["--max-examples", "3", "--phases", "coverage,fuzzing"] });
+    const { failures, operations, requests, text } = await fuzz(ground, dir.path, { seed: 1, amount: ["--max-examples", "2", "--phases", "coverage,fuzzing"] });
     expect(failures, text).toBe(0);
     expect(operations).toBe(FUZZED);
     expect(requests).toBeGreaterThan(20 * FUZZED);
