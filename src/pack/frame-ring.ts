@@ -1,5 +1,5 @@
 /** Slots that keep two compressors and the sealer busy while the main thread fills another (measured). */
-const RING_SLOTS = 5;
+const RING_SLOTS = 6;
 const RING_SLOTS_AT_LEAST = 2;
 /** What compressors, cipher and the tool's pipe need beside the frames, and what the allocator keeps of it (measured). */
 const WORKING_BYTES = 48 * 1024 * 1024;

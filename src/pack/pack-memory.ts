@@ -25,14 +25,20 @@ export function exactMemory(): PackMemory {
  */
 export class BlockPool {
   readonly #blockBytes: number;
+  readonly #keptBlocks: number;
   readonly #free: ArrayBuffer[] = [];
 
-  constructor(blockBytes: number) {
+  /** Keeps so many free blocks at most: what the slowest moment of hours needed would otherwise be held to the end. */
+  constructor(blockBytes: number, keptBlocks: number) {
     this.#blockBytes = blockBytes;
+    this.#keptBlocks = keptBlocks;
   }
 
   comeBack(blocks: readonly ArrayBuffer[]): void {
-    this.#free.push(...blocks);
+    for (const block of blocks) {
+      if (this.#free.length < this.#keptBlocks) this.#free.push(block);
+      else block.transfer(0);
+    }
   }
 
   /** Memory for one pack; no room may be larger than a block. */

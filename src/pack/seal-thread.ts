@@ -15,7 +15,7 @@ class Sealer {
   readonly #packBytes: number;
   readonly #report: (report: SealerReport, transfer: readonly ArrayBuffer[]) => void;
   readonly #headers: AgeHeader[] = [];
-  readonly #blocks = new BlockPool(BLOCK_BYTES);
+  readonly #blocks: BlockPool;
   /** Frames that came before their turn, by number. */
   readonly #early = new Map<number, CompressedFrame>();
   #nextFrame = 0;
@@ -26,6 +26,7 @@ class Sealer {
 
   constructor(packBytes: number, report: (report: SealerReport, transfer: readonly ArrayBuffer[]) => void) {
     this.#packBytes = packBytes;
+    this.#blocks = new BlockPool(BLOCK_BYTES, Math.ceil(packBytes / BLOCK_BYTES));
     this.#report = report;
   }
 
