@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { makeAuthority } from "../../src/demo/certificates.ts";
 import { provenBody } from "../../src/lib/proven-body.ts";
 import { mayRetry } from "../../src/lib/retry.ts";
 import { generateSigningKey, signerFrom } from "../../src/lib/signing.ts";
@@ -106,7 +107,7 @@ describe("a gateway with TLS", () => {
     const ground = await open({ withTls: true });
     const stranger = await tempDir();
     closers.push(stranger.remove);
-    const ca = await readFile(join(ground.dir, "ca.pem"), "utf8");
+    const ca = await readFile(ground.certificate?.caFile ?? "", "utf8");
     await gateOf({ url: ground.gateway.url, ca }).put(ground.grant(BODY), [BODY], never);
     const others = [{ url: ground.gateway.url }, { url: ground.gateway.url, ca: await readFile((await makeCertificate(stranger.path)).caFile, "utf8") }, { url: ground.gateway.url.replace("127.0.0.1", "localhost"), ca }];
     for (const options of others) {
@@ -188,7 +189,7 @@ describe("holdfast gateway as a command", () => {
 
   it.each<[string, (ground: GatewayGround) => Promise<string>, RegExp]>([
     ["a key that everybody can read", async ({ dir }) => { const { certificateFile, keyFile } = await makeCertificate(dir); await chmod(keyFile, 0o644); return `tls: { certificateFile: ${certificateFile}, keyFile: ${keyFile} }`; }, /tls\.keyFile: .* can be read or written by everybody/],
-    ["a key of another certificate", async ({ dir }) => { const { certificateFile } = await makeCertificate(dir); return `tls: { certificateFile: ${certificateFile}, keyFile: ca.key }`; }, /are not a certificate and its key/],
+    ["a key of another certificate", async ({ dir }) => { const { certificateFile } = await makeCertificate(dir); const { keyFile } = await (await makeAuthority(dir, "other")).issue("other"); return `tls: { certificateFile: ${certificateFile}, keyFile: ${keyFile} }`; }, /are not a certificate and its key/],
     ["a certificate that is not there", async () => "tls: { certificateFile: none.pem, keyFile: none.key }", /tls\.\w+File: .* cannot be read: ENOENT/],
   ])("refuses %s", async (_what, makeTls, says) => {
     const ground = await stopped();
