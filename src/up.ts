@@ -19,6 +19,7 @@ import { controlLoops, guardedPass, type Loop, recoverAtStart, startLoops } from
 import { openRepositories } from "./control/open-repository.ts";
 import { createPlanWork } from "./control/orders.ts";
 import { type ControlPorts, type ControlSettings, DEFAULT_SETTINGS, LOCAL_POOL } from "./control/ports.ts";
+import { watchedLogIndex } from "./control/watched-log-index.ts";
 import { engines } from "./engines/index.ts";
 import { runJob } from "./jobs/run-job.ts";
 import { keyholderIn } from "./keyholder-in.ts";
@@ -224,7 +225,7 @@ function contextOf({ clock, log, wrapStorage, mode, parts, config: started }: Up
     dispatcher,
     grants: createGrants(ports, dispatcher.settings),
     keyholder: keyholder.opens,
-    openLogIndex: logIndexOpener(ports, keys.metadata.identity),
+    openLogIndex: watchedLogIndex(ports, logIndexOpener(ports, keys.metadata.identity)),
     heldRecipients: () => keyholder.heldRecipients(),
     configuration: {
       sourceName: () => current.config.sourceName,

@@ -68,20 +68,31 @@ export async function expiredLogGrants(db: CatalogDb, nowMs: number): Promise<Lo
   return db.selectFrom("logGrant").selectAll().where("expiresAtMs", "<", nowMs).orderBy("key").limit(1_000).execute();
 }
 
+export interface DoomedObject {
+  readonly key: string;
+  readonly repository: string;
+  readonly rank: number;
+  /** Not deleted before; at once without it. */
+  readonly notBeforeMs?: number;
+  readonly replacedBy?: string | null;
+  readonly replacedByAttempt?: string | null;
+  readonly keptBecause?: string | null;
+}
+
 /** Gives objects up: they are deleted from storage after the transaction, lowest rank first. */
-export async function doomObjects(db: CatalogDb, objects: readonly { key: string; repository: string; rank: number }[]): Promise<void> {
+export async function doomObjects(db: CatalogDb, objects: readonly DoomedObject[]): Promise<void> {
   for (const object of objects) {
     await db
       .insertInto("doomedObject")
-      .values(object)
+      .values({ replacedBy: null, replacedByAttempt: null, keptBecause: null, ...object })
       .onConflict((conflict) => conflict.column("key").doNothing())
       .execute();
   }
 }
 
-/** Those that may go at `nowMs`; the ones that wait for the end of a lock are left out. */
+/** Those that may go at `nowMs`; the ones that wait for their time or the end of a lock, or are kept, are left out. */
 export async function doomedObjects(db: CatalogDb, { nowMs, limit }: { nowMs: number; limit: number }): Promise<{ key: string; repository: string; rank: number }[]> {
-  return db.selectFrom("doomedObject").select(["key", "repository", "rank"]).where("notBeforeMs", "<=", nowMs).orderBy("rank").orderBy("key").limit(limit).execute();
+  return db.selectFrom("doomedObject").select(["key", "repository", "rank"]).where("notBeforeMs", "<=", nowMs).where("keptBecause", "is", null).orderBy("rank").orderBy("key").limit(limit).execute();
 }
 
 /** Lets every object wait whose key begins with `stem` and a dot: what belongs together goes together. */

@@ -215,6 +215,11 @@ interface DoomedObjectTable {
   repository: string;
   rank: number;
   notBeforeMs: Generated<number>;
+  /** Of a tail: the segment that took its place, and the attempt that committed it (not known after a rebuild). */
+  replacedBy: string | null;
+  replacedByAttempt: string | null;
+  /** Why it is not deleted even when its time has come; null when it may go. */
+  keptBecause: string | null;
 }
 
 interface HoldTable {

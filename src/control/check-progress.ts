@@ -11,6 +11,7 @@ import { requireRepositoryThere } from "./check-survey.ts";
 import { raiseDamage } from "./damage.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import type { ControlPorts } from "./ports.ts";
+import { keepForLonger } from "./replaced-tails.ts";
 
 /**
  * Keeps what a check has read: the next attempt goes on behind it, and what is damaged is known from now on. Missing and
@@ -35,6 +36,8 @@ export async function recordRead(ports: ControlPorts, claim: LeaseClaim, objects
     await moveJob(db, attempt.jobId, { from: ["running"], to: "running", patch: { attemptCount: 1 } });
     const owners = new Set(confirmed.map(({ owner }) => owner));
     const known = owners.size === 0 ? [] : await knownDamage(db, repository);
+    // They come back when the check has ended, which may take days.
+    await keepForLonger(ports, db, [...owners].map((owner) => owner.replace(/^segment:/, "")));
     for (const owner of owners) await raiseDamage(ports, db, owner, known.filter((each) => each.owner === owner));
   });
 }

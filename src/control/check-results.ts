@@ -16,6 +16,7 @@ import { succeedAttempt } from "./end-attempt.ts";
 import { clear, raise } from "./findings.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import type { ControlPorts } from "./ports.ts";
+import { doubtSegments, tryBringTailsBack } from "./replaced-tails.ts";
 import { documentFacts } from "./stored-document.ts";
 
 const UNKNOWN_FINDING_KIND = "stored-object-unknown";
@@ -38,8 +39,15 @@ export async function finishCheck(ports: ControlPorts, claim: LeaseClaim): Promi
     const problems = await knownDamage(db, work.repository);
     const result = await resultOf(db, { attempt, work, survey }, { read, problems });
     if (!(await succeedAttempt(ports, db, attempt, result))) return;
+    for (const { key, owner, detail } of problems) await doubtOwner(ports, db, owner, `the check found ${key} damaged (${detail}).`);
     await settleFindings(ports, db, new Set([...[...survey.expected.values()].map(({ owner }) => owner), ...forgotten]), result);
   });
+  await tryBringTailsBack(ports);
+}
+
+async function doubtOwner(ports: ControlPorts, db: CatalogDb, owner: string, why: string): Promise<void> {
+  const [noun, id = ""] = owner.split(":");
+  if (noun === "segment") await doubtSegments(ports, db, [id], why);
 }
 
 /** Gives the owners of what is not stored any more. */

@@ -2,7 +2,7 @@ import type { AttemptRow } from "../catalog/attempts.ts";
 import { findInstance } from "../catalog/instances.ts";
 import { getJobRow, moveJob } from "../catalog/jobs.ts";
 import { inTransaction } from "../catalog/open-catalog.ts";
-import { countLogGrants, deleteLogGrants, deletePendingPiece, doomObjects, getPendingPiece, insertPendingPiece, listPendingPieces } from "../catalog/pieces-in-work.ts";
+import { countLogGrants, deleteLogGrants, deletePendingPiece, getPendingPiece, insertPendingPiece, listPendingPieces } from "../catalog/pieces-in-work.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
 import { deletePieces, getPiece, insertPiece, pieceRow, piecesOverlapping } from "../catalog/segments.ts";
 import { currentTimeline, setTimelineIdentity } from "../catalog/timelines.ts";
@@ -20,21 +20,25 @@ import { jobSubject } from "./end-attempt.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import { lockCommitted } from "./lock-committed.ts";
 import { repositoryIdOf } from "./open-repository.ts";
-import { type ControlPorts, storageOf } from "./ports.ts";
+import { type ControlPorts, type ControlSettings, DEFAULT_SETTINGS, storageOf } from "./ports.ts";
+import { doomReplaced } from "./replaced-tails.ts";
 import { documentFacts, writeDocument } from "./stored-document.ts";
 import { deleteDoomedObjects } from "./sweep.ts";
 
+type Keeping = Pick<ControlSettings, "keepReplacedMs">;
+
 /**
  * Commits a piece of log: checks lease and stored objects (a segment's are read back and hashed, because its tails go),
- * writes down what the signed document will be, stores it write-once, then commits in the catalog; replaced tails go in
- * the same transaction and their objects after it. The same report again, at any time, gives the same answer.
+ * writes down what the signed document will be, stores it write-once, then commits in the catalog; replaced tails are
+ * pieces no more in the same transaction, and their objects go `keepReplacedMs` later. The same report again, at any
+ * time, gives the same answer.
  */
-export async function commitPiece(ports: ControlPorts, claim: LeaseClaim, report: PieceReport): Promise<{ committedAt: string }> {
+export async function commitPiece(ports: ControlPorts, claim: LeaseClaim, report: PieceReport, settings: Keeping = DEFAULT_SETTINGS): Promise<{ committedAt: string }> {
   const attempt = await requireLease(ports.catalog.db, claim);
   const committed = await getPiece(ports.catalog.db, report.segmentId);
   if (committed !== null) return arrivalOf(sameOrRefuse(committed.segment, report));
   if ((await getPendingPiece(ports.catalog.db, report.segmentId)) === null) await decidePiece(ports, claim, attempt, report);
-  const segment = sameOrRefuse(await completePiece(ports, report.segmentId), report);
+  const segment = sameOrRefuse(await completePiece(ports, settings, report.segmentId), report);
   return arrivalOf(segment);
 }
 
@@ -108,7 +112,7 @@ function segmentIn(document: string): LogSegment {
 }
 
 /** Second half of a piece's commit, from what the catalog holds alone; the same however often it is begun. */
-async function completePiece(ports: ControlPorts, segmentId: string): Promise<LogSegment> {
+async function completePiece(ports: ControlPorts, { keepReplacedMs }: Keeping, segmentId: string): Promise<LogSegment> {
   const pending = await getPendingPiece(ports.catalog.db, segmentId);
   if (pending === null) {
     const committed = await getPiece(ports.catalog.db, segmentId);
@@ -121,7 +125,8 @@ async function completePiece(ports: ControlPorts, segmentId: string): Promise<Lo
   await lockSegment(ports, pending, segment, [segment.object, segment.index].map(({ name }) => `${prefix}${name}`));
   await writeDocument(storageOf(ports, pending.repository), key, pending.document);
   await lockSegment(ports, pending, segment, [key]);
-  await inTransaction(ports.catalog.db, (db) => insertCommitted(ports, db, pending, segment));
+  await inTransaction(ports.catalog.db, (db) => insertCommitted(ports, db, { pending, segment, keepReplacedMs }));
+  // Of tails that were replaced long ago.
   if (segment.kind === "segment") await deleteDoomedObjects(ports);
   return segment;
 }
@@ -133,14 +138,19 @@ async function lockSegment(ports: ControlPorts, { repository }: { repository: st
   await lockCommitted(ports, { repository, policy, keys });
 }
 
-async function insertCommitted(ports: ControlPorts, db: CatalogDb, pending: { id: string; attemptId: string; repository: string; document: string }, segment: LogSegment): Promise<void> {
+interface Decided extends Keeping {
+  readonly pending: { readonly id: string; readonly attemptId: string; readonly repository: string; readonly document: string };
+  readonly segment: LogSegment;
+}
+
+async function insertCommitted(ports: ControlPorts, db: CatalogDb, { pending, segment, keepReplacedMs }: Decided): Promise<void> {
   // Another call may have finished it meanwhile, and a merge may have replaced it since.
   if ((await getPendingPiece(db, pending.id)) === null) return;
   const { instanceId, timeline, file, startPosition, endPosition } = segment;
   const overlaps = await piecesOverlapping(db, { instanceId, timeline, fileNumber: logFileNumber(file), startPosition, endPosition });
   const tails = overlaps.filter((ref) => ref.segment.segmentId !== pending.id);
   await deletePieces(db, tails.map((ref) => ref.segment.segmentId));
-  for (const tail of tails) await doomObjects(db, objectsOf(tail));
+  await doomReplaced(db, tails, { segmentId: pending.id, attemptId: pending.attemptId, untilMs: ports.clock.nowMs() + keepReplacedMs });
   await insertPiece(db, pieceRow(segment, { repository: pending.repository, document: documentFacts(pending.document) }));
   await deletePendingPiece(db, pending.id);
   await deleteLogGrants(db, [pending.id]);
@@ -151,22 +161,13 @@ async function insertCommitted(ports: ControlPorts, db: CatalogDb, pending: { id
   await moveJob(db, job.id, { from: ["running"], to: "running", patch: { attemptCount: 1 } });
 }
 
-/** The signed document goes first: without it the rest is no piece of log. */
-function objectsOf({ repository, prefix, segment }: SegmentRef): { key: string; repository: string; rank: number }[] {
-  return [
-    { repository, key: segmentKey(segment.instanceId, segment.timeline, segment.segmentId), rank: 0 },
-    { repository, key: `${prefix}${segment.object.name}`, rank: 1 },
-    { repository, key: `${prefix}${segment.index.name}`, rank: 1 },
-  ];
-}
-
 /** Finishes pieces that a crash or a failing repository has cut short. Returns how many were finished. */
-export async function finishInterruptedPieces(ports: ControlPorts): Promise<number> {
+export async function finishInterruptedPieces(ports: ControlPorts, settings: Keeping = DEFAULT_SETTINGS): Promise<number> {
   let finished = 0;
   for (const pending of await listPendingPieces(ports.catalog.db)) {
     const gone = { kind: "commit-unfinished", subject: `segment:${pending.id}` };
     try {
-      await completePiece(ports, pending.id);
+      await completePiece(ports, settings, pending.id);
       await clear(ports, ports.catalog.db, gone);
       finished += 1;
     } catch (error) {

@@ -1,4 +1,4 @@
-import { type AttemptRow, findAttempt } from "../catalog/attempts.ts";
+import { type AttemptRow, findAttempt, workOf } from "../catalog/attempts.ts";
 import { findInstance } from "../catalog/instances.ts";
 import { getJobRow } from "../catalog/jobs.ts";
 import { inTransaction } from "../catalog/open-catalog.ts";
@@ -11,6 +11,7 @@ import { cancelAttempt, failAttempt, succeedAttempt } from "./end-attempt.ts";
 import { type LeaseClaim, type Leases, requireLease } from "./leases.ts";
 import type { ControlPorts, ControlSettings } from "./ports.ts";
 import { recordProbe } from "./probe-results.ts";
+import { blamedSegments, doubtSegments, tryBringTailsBack } from "./replaced-tails.ts";
 import { endTimelineAfter } from "./timelines.ts";
 import { finishVerification } from "./verification-results.ts";
 
@@ -54,6 +55,7 @@ async function end(ports: ControlPorts, settings: Pick<ControlSettings, "maxAtte
     if (outcome.status === "cancelled") await cancelAttempt(ports, db, attempt);
     else await failFor(ports, db, attempt, { error: knownError(outcome.error), settings });
   });
+  if (outcome.status === "failed") await tryBringTailsBack(ports);
 }
 
 /** An agent of another version may know codes that this one does not. */
@@ -98,4 +100,6 @@ async function failFor(ports: ControlPorts, db: CatalogDb, attempt: AttemptRow, 
   if ((await failAttempt(ports, db, attempt, { to: "failed", ...why })) === null) return;
   const { instanceId } = await getJobRow(db, attempt.jobId);
   if (instanceId !== null) await endTimelineAfter(ports, db, { instanceId, timeline: attempt.timeline, code: why.error.code });
+  const work = workOf(attempt);
+  if (work.kind === "restore") await doubtSegments(ports, db, blamedSegments(work.plan.segments, why.error), `a restore failed at it: ${why.error.message}`);
 }

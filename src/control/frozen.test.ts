@@ -28,9 +28,9 @@ describe("a frozen catalog", () => {
   it("schedules nothing, and what is due comes after the thaw", async () => {
     await freezeIt();
     expect(await schedulePass(world.ports, world.dispatcher.settings)).toEqual([]);
-    expect(await thaw(db())).toEqual(FROZEN);
+    expect(await thaw(db(), world.ports.clock.nowMs())).toEqual(FROZEN);
     expect((await schedulePass(world.ports, world.dispatcher.settings)).length).toBeGreaterThan(0);
-    expect(await thaw(db())).toBeNull();
+    expect(await thaw(db(), world.ports.clock.nowMs())).toBeNull();
   });
 
   it("begins no backup, and verifies one that is asked for", async () => {
@@ -55,7 +55,7 @@ describe("a frozen catalog", () => {
     expect(await sweepDeadAttempts(world.ports)).toEqual({ keys: [] });
     expect(await deleteDoomedObjects(world.ports)).toBe(0);
     expect(await keysOf(world.storage)).toEqual(before);
-    await thaw(db());
+    await thaw(db(), world.ports.clock.nowMs());
     expect(await deleteDoomedObjects(world.ports)).toBe(1);
     expect((await sweepDeadAttempts(world.ports)).keys).toHaveLength(before.filter((key) => key.startsWith(order.instance.id)).length - 1);
   });
@@ -65,7 +65,7 @@ describe("a frozen catalog", () => {
     await freezeIt();
     await recoverAtStart(world.dispatcher);
     expect(leftovers).not.toHaveBeenCalled();
-    await thaw(db());
+    await thaw(db(), world.ports.clock.nowMs());
     await recoverAtStart(world.dispatcher);
     expect(leftovers).toHaveBeenCalledWith({ olderThanMs: 0, remove: true });
   });

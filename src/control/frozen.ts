@@ -1,4 +1,5 @@
 import { readJson } from "../catalog/json-column.ts";
+import { postponeAllReplaced } from "../catalog/replaced-tails.ts";
 import { deleteSetting, getSetting, putSetting } from "../catalog/settings.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
 import { HoldfastError } from "../lib/errors.ts";
@@ -22,9 +23,13 @@ export async function isFrozen(db: CatalogDb): Promise<boolean> {
   return (await getSetting(db, "frozen")) !== null;
 }
 
-/** Ends it; what it was, or null when it was not frozen. */
-export async function thaw(db: CatalogDb): Promise<Frozen | null> {
+/**
+ * Ends it; what it was, or null when it was not frozen. The time after which replaced tails of log go begins anew:
+ * nobody could find out meanwhile what is wrong with the segments.
+ */
+export async function thaw(db: CatalogDb, keepReplacedUntilMs: number): Promise<Frozen | null> {
   const was = await frozenNow(db);
+  if (was !== null) await postponeAllReplaced(db, keepReplacedUntilMs);
   await deleteSetting(db, "frozen");
   return was;
 }

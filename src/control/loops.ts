@@ -12,6 +12,7 @@ import { isFrozen } from "./frozen.ts";
 import { openRepositories } from "./open-repository.ts";
 import type { ControlPorts } from "./ports.ts";
 import { reapExpired } from "./reaper.ts";
+import { bringTailsBack } from "./replaced-tails.ts";
 import { schedulePass } from "./scheduler.ts";
 import { deleteDoomedObjects, sweepDeadAttempts, sweepLogGrants } from "./sweep.ts";
 
@@ -75,11 +76,11 @@ export async function guardedPass(ports: Pick<ControlPorts, "catalog" | "clock" 
  * that ran in the process before keep one full lease from now on. Returns the repositories that could not be opened.
  */
 export async function recoverAtStart(dispatcher: Dispatcher): Promise<{ name: string; error: unknown }[]> {
-  const { ports, leases } = dispatcher;
+  const { ports, leases, settings } = dispatcher;
   const failed = await openRepositories(ports);
   await removeUnfinishedWrites(ports, new Set(failed.map(({ name }) => name)));
   await finishInterruptedCommits(ports);
-  await finishInterruptedPieces(ports);
+  await finishInterruptedPieces(ports, settings);
   for (const attempt of await attemptsInState(ports.catalog.db, "running")) leases.begin(attempt.id);
   return failed;
 }
@@ -115,7 +116,7 @@ export function controlLoops(dispatcher: Dispatcher): Loop[] {
     { name: "dispatch", everyMs: SECOND_MS, pass: () => knockDueJobs(ports) },
     { name: "progress", everyMs: 2 * SECOND_MS, pass: () => leases.flush() },
     { name: "reaper", everyMs: SECOND_MS, pass: () => reapExpired(ports, leases, settings) },
-    { name: "commit", everyMs: MINUTE_MS, pass: () => finishInterrupted(ports) },
+    { name: "commit", everyMs: MINUTE_MS, pass: () => finishInterrupted(dispatcher) },
     { name: "agents", everyMs: 5 * SECOND_MS, pass: agentWatch(ports, settings) },
     { name: "forget-answers", everyMs: 60 * MINUTE_MS, pass: () => forgetOldAnswers(ports) },
     { name: "forget-events", everyMs: 10 * MINUTE_MS, pass: () => forgetOldEvents(ports) },
@@ -123,9 +124,10 @@ export function controlLoops(dispatcher: Dispatcher): Loop[] {
   ];
 }
 
-async function finishInterrupted(ports: ControlPorts): Promise<void> {
+async function finishInterrupted({ ports, settings }: Pick<Dispatcher, "ports" | "settings">): Promise<void> {
   await finishInterruptedCommits(ports);
-  await finishInterruptedPieces(ports);
+  await finishInterruptedPieces(ports, settings);
+  await bringTailsBack(ports);
 }
 
 async function sweepAll(ports: ControlPorts): Promise<void> {

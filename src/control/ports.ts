@@ -37,6 +37,11 @@ export interface ControlSettings {
   readonly shipsLog: boolean;
   /** After how long without a call an agent of another machine counts as silent. */
   readonly agentSilentMs: number;
+  /**
+   * How long tails of log stay after a segment has replaced them: time to find out that the segment is of no use. As long
+   * as the lock that a bucket's objects get from their first byte, unless told.
+   */
+  readonly keepReplacedMs: number;
   /** Pools that the agent inside this process serves; none where there is none. */
   readonly ownPools: readonly string[];
 }
@@ -54,6 +59,7 @@ export const DEFAULT_SETTINGS: ControlSettings = {
   probeEveryMs: 24 * 3_600_000,
   shipsLog: true,
   agentSilentMs: 10 * 60_000,
+  keepReplacedMs: 3 * 24 * 3_600_000,
   ownPools: [LOCAL_POOL],
 };
 

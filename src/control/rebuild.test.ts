@@ -5,21 +5,24 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listBackups } from "../catalog/backups.ts";
 import { listInstances } from "../catalog/instances.ts";
 import { type Catalog, openCatalog } from "../catalog/open-catalog.ts";
+import { doomedKeys, doomedObjects } from "../catalog/pieces-in-work.ts";
 import { pieceSpans, piecesFrom } from "../catalog/segments.ts";
 import { currentTimeline } from "../catalog/timelines.ts";
 import { reportsOfBackup } from "../catalog/verifications.ts";
 import { silentLog } from "../lib/log.ts";
 import { generateSigningKey, signerFrom } from "../lib/signing.ts";
 import type { Order } from "../model/job.ts";
-import { manifestKey, segmentKey } from "../model/manifest.ts";
+import { logPrefix, manifestKey } from "../model/manifest.ts";
 import { commitPiece } from "./commit-piece.ts";
-import { keysOf, openWorld, sha256, storeBackup, storePiece, submit, type World } from "./control.fixture.ts";
+import { keysOf, openWorld, storeBackup, storePiece, submit, type World } from "./control.fixture.ts";
 import { claim } from "./dispatch.ts";
 import { finishAttempt } from "./finish.ts";
 import { frozenNow } from "./frozen.ts";
 import { placeHold, releaseHolds } from "./holds.ts";
 import { recoverAtStart } from "./loops.ts";
+import { DEFAULT_SETTINGS } from "./ports.ts";
 import { rebuildCatalog } from "./rebuild.ts";
+import { bringTailsBack, doubtSegments } from "./replaced-tails.ts";
 import { readDocument, writeDocument } from "./stored-document.ts";
 
 describe("a rebuilt catalog", () => {
@@ -119,17 +122,27 @@ describe("a rebuilt catalog", () => {
     expect(missing[1]).toContain(`${other} is not in this repository; ann holds it`);
   });
 
-  it("leaves out tails whose segment is stored, as a crash between commit and deletion leaves them", async () => {
+  it("keeps tails whose segment is stored for the whole time anew, as no pieces, and knows them when the segment is of no use", async () => {
     const order = await start({ kind: "ship" });
     const tail = await storePiece(world, order, { startPosition: 0, endPosition: 100 });
     await commitPiece(world.ports, order, tail);
-    const timeline = order.work.kind === "ship" ? order.work.timeline : "";
-    const key = segmentKey(world.instanceId, timeline, tail.segmentId);
-    const document = await readDocument(world.storage, key);
-    await commitPiece(world.ports, order, await storePiece(world, order, { kind: "segment", startPosition: 0, endPosition: 150, replaces: [tail.segmentId] }));
-    await world.storage.put(key, [Buffer.from(document)], { sizeBytes: Buffer.byteLength(document), sha256: sha256(document) });
+    const segment = await storePiece(world, order, { kind: "segment", startPosition: 0, endPosition: 150, replaces: [tail.segmentId] });
+    await commitPiece(world.ports, order, segment);
+    world.pass(DEFAULT_SETTINGS.keepReplacedMs + 1);
     expect(await rebuild()).toMatchObject({ segments: 1, refused: [] });
-    expect(await keysOf(world.storage, key)).toEqual([key]);
+    expect(await rebuild()).toMatchObject({ segments: 1, refused: [] });
+    const prefix = logPrefix(world.instanceId, order.work.kind === "ship" ? order.work.timeline : "");
+    const keys = await keysOf(world.storage, `${prefix}${tail.segmentId}`);
+    expect((await doomedKeys(fresh.db, "main")).sort()).toEqual(keys);
+    expect(keys).toHaveLength(3);
+    const due = () => doomedObjects(fresh.db, { nowMs: world.ports.clock.nowMs(), limit: 10 });
+    world.pass(DEFAULT_SETTINGS.keepReplacedMs - 1);
+    expect(await due()).toEqual([]);
+    await doubtSegments(world.ports, fresh.db, [segment.segmentId], "rubbish.");
+    await bringTailsBack({ ...world.ports, catalog: fresh });
+    expect((await pieceSpans(fresh.db, world.instanceId)).map(({ id }) => id)).toEqual([tail.segmentId]);
+    world.pass(1);
+    expect(await due()).toEqual([]);
   });
 
   it("believes no repository with another signing key", async () => {

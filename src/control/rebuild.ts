@@ -15,11 +15,13 @@ import type { Log } from "../lib/log.ts";
 import { verifySigned } from "../lib/signing.ts";
 import type { Frozen } from "../model/frozen.ts";
 import { HOLD_KIND, HOLD_RELEASE_KIND, holdDocumentSchema, holdReleaseDocumentSchema, holdReleaseKey } from "../model/hold.ts";
-import { holdKey, logSegmentSchema, type LogSegment, type Manifest, MANIFEST_KIND, manifestKey, manifestSchema, type RepositoryMark, SEGMENT_KIND, segmentKey, verificationKey } from "../model/manifest.ts"; // prettier-ignore
+import { holdKey, logPrefix, logSegmentSchema, type LogSegment, type Manifest, MANIFEST_KIND, manifestKey, manifestSchema, type RepositoryMark, SEGMENT_KIND, segmentKey, verificationKey } from "../model/manifest.ts"; // prettier-ignore
 import { VERIFICATION_KIND, verificationReportSchema } from "../model/verification.ts";
 import { readRepositoryMark } from "../storage/repository-mark.ts";
 import type { Storage } from "../storage/storage.ts";
 import { freeze } from "./frozen.ts";
+import { DEFAULT_SETTINGS } from "./ports.ts";
+import { doomReplaced } from "./replaced-tails.ts";
 import { documentFacts, readDocument } from "./stored-document.ts";
 
 export interface Rebuilt {
@@ -148,19 +150,23 @@ function parse<T>(schema: z.ZodType<T>, body: unknown, key: string): T {
   throw new HoldfastError("FORMAT_INVALID", `${key} is refused: this version cannot read it.`, { cause: parsed.error });
 }
 
-/** Tails whose bytes a segment holds by now: a crash came between its commit and their deletion. */
-function withoutMergedTails<F extends { readonly segment: LogSegment }>(segments: readonly F[]): F[] {
+/** For each tail whose bytes a segment holds by now, that segment. The tails are kept for a while, and a crash may come before they go. */
+function mergedTails(segments: readonly { readonly segment: LogSegment }[]): Map<LogSegment, LogSegment> {
   const whole = segments.map(({ segment }) => segment).filter(({ kind }) => kind === "segment");
-  const merged = Map.groupBy(whole, ({ timeline, file }) => `${timeline} ${file}`);
-  return segments.filter(({ segment: piece }) => {
-    const others = merged.get(`${piece.timeline} ${piece.file}`) ?? [];
-    return piece.kind === "segment" || !others.some((segment) => segment.startPosition <= piece.startPosition && segment.endPosition >= piece.endPosition);
-  });
+  const byFile = Map.groupBy(whole, ({ timeline, file }) => `${timeline} ${file}`);
+  const merged = new Map<LogSegment, LogSegment>();
+  for (const { segment: piece } of segments) {
+    const holder = (byFile.get(`${piece.timeline} ${piece.file}`) ?? []).find(({ startPosition, endPosition }) => startPosition <= piece.startPosition && endPosition >= piece.endPosition);
+    if (piece.kind === "tail" && holder !== undefined) merged.set(piece, holder);
+  }
+  return merged;
 }
 
 async function importAll(from: RebuildFrom, mark: RepositoryMark, read: { found: readonly Found[]; refused: string[] }): Promise<Rebuilt> {
   const backups = read.found.filter((document) => document.kind === "backup");
-  const segments = withoutMergedTails(read.found.filter((document) => document.kind === "segment"));
+  const pieces = read.found.filter((document) => document.kind === "segment");
+  const merged = mergedTails(pieces);
+  const segments = pieces.filter(({ segment }) => !merged.has(segment));
   const verifications = read.found.filter((document) => document.kind === "verification");
   const holds = read.found.filter((document) => document.kind === "hold");
   await inTransaction(from.db, async (db) => {
@@ -174,11 +180,18 @@ async function importAll(from: RebuildFrom, mark: RepositoryMark, read: { found:
       await importTimeline(from, db, { id: segment.timeline, instanceId: segment.instanceId, dataIdentity: null });
       await insertPiece(db, pieceRow(segment, { repository: from.repository, document }));
     }
+    for (const [tail, holder] of merged) await doomMerged(from, db, { tail, holder });
     for (const { report, text } of verifications) await insertVerification(db, { report, document: text, counts: null });
     await importHolds(db, read.found);
     await freeze(db, { why: from.why ?? "rebuilt", at: isoTime(from.clock.nowMs()) });
   });
   return { backups: backups.length, segments: segments.length, verifications: verifications.length, holds: holds.length, refused: read.refused, missing: missingBackups(read.found) };
+}
+
+/** Whoever committed the segment is not known any more; the tails are kept anew for the whole time. */
+async function doomMerged({ repository, clock }: RebuildFrom, db: CatalogDb, { tail, holder }: { tail: LogSegment; holder: LogSegment }): Promise<void> {
+  const ref = { repository, prefix: logPrefix(tail.instanceId, tail.timeline), segment: tail };
+  await doomReplaced(db, [ref], { segmentId: holder.segmentId, attemptId: null, untilMs: clock.nowMs() + DEFAULT_SETTINGS.keepReplacedMs });
 }
 
 function missingBackups(found: readonly Found[]): string[] {

@@ -16,6 +16,7 @@ import { clear, raise } from "./findings.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import { repositoryIdOf } from "./open-repository.ts";
 import { type ControlPorts, storageOf } from "./ports.ts";
+import { doubtSegments, keepForLonger, REPLACED_FINDING_KIND, segmentsNamed, tryBringTailsBack } from "./replaced-tails.ts";
 import { readDocument, writeDocument } from "./stored-document.ts";
 
 const FINDING_KIND = "verification-failed";
@@ -39,8 +40,20 @@ export async function finishVerification(ports: ControlPorts, claim: LeaseClaim,
     // Before the report counts: a pass takes back only what it proves.
     if (report.status === "passed") await clearProven(ports, db, report);
     await insertVerification(db, { report, document, counts: result.counts.length === 0 ? null : result.counts });
-    if (report.status === "failed") await raiseFailure(ports, db, report);
+    if (report.status === "failed") {
+      await raiseFailure(ports, db, report);
+      await doubtLog(ports, db, work, result);
+    }
   });
+  await tryBringTailsBack(ports);
+}
+
+/** What a check names is to blame; where none is named, all the log that was used may be. */
+async function doubtLog(ports: ControlPorts, db: CatalogDb, { segments }: VerifyOrder, { checks }: VerificationResult): Promise<void> {
+  await keepForLonger(ports, db, segments.map(({ segment }) => segment.segmentId));
+  for (const { tier, name, detail } of checks.filter(({ status }) => status === "failed")) {
+    await doubtSegments(ports, db, segmentsNamed(segments, detail), `a verification failed at it (${tier} ${name}): ${detail}`);
+  }
 }
 
 /** When T4 was asked for and the log did not reach, the report says so instead of passing as T4. */
@@ -115,9 +128,10 @@ async function raiseFailure(ports: ControlPorts, db: CatalogDb, report: Verifica
   });
 }
 
-/** A pass proves every link of its chain, up to its own tier. */
+/** A pass proves every link of its chain, up to its own tier, and that there is log to replay again. */
 async function clearProven(ports: ControlPorts, db: CatalogDb, report: VerificationReport): Promise<void> {
   const verdicts = await newestVerifications(db, report.chain);
+  if (report.replayedTo !== null) await clear(ports, db, { kind: REPLACED_FINDING_KIND, subject: `instance:${report.instance.id}` });
   for (const backupId of report.chain) {
     const before = verdicts.get(backupId);
     const isProven = before === undefined || TIERS.indexOf(before.tier) <= TIERS.indexOf(report.tier);

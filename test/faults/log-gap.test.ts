@@ -19,7 +19,7 @@ let world: HoldfastWorld;
 let connection: Connection;
 
 beforeAll(async () => {
-  world = await startWorld({ shipEvery: "300ms", settings: { shipRetryMs: 500 } });
+  world = await startWorld({ shipEvery: "300ms", settings: { shipRetryMs: 500, keepReplacedMs: 0 } });
   connection = await world.connect();
   await connection.query("CREATE DATABASE shop");
   for (const table of ["first", "second", "third"]) await connection.query(`CREATE TABLE shop.${table} (id INT PRIMARY KEY AUTO_INCREMENT)`);

@@ -31,7 +31,7 @@ export const agentRoutes = [
   }),
   implement(agent.grantPut, async ({ objects, withRequests, ...lease }, { grants }, { caller }) => ({ grants: await grants.put(own(lease, caller), objects, { withRequests }) })),
   implement(agent.grantGet, async ({ keys, toOpen, withRequests, ...lease }, { grants }, { caller }) => ({ grants: await grants.get(own(lease, caller), keys, { toOpen, withRequests }) })),
-  implement(agent.reportPiece, async ({ piece, ...lease }, { dispatcher }, { caller }) => commitPiece(dispatcher.ports, own(lease, caller), piece)),
+  implement(agent.reportPiece, async ({ piece, ...lease }, { dispatcher }, { caller }) => commitPiece(dispatcher.ports, own(lease, caller), piece, dispatcher.settings)),
   implement(agent.reportRead, async ({ objects, ...lease }, { dispatcher }, { caller }) => {
     await recordRead(dispatcher.ports, own(lease, caller), objects);
     return {};

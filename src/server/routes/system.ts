@@ -27,8 +27,8 @@ export const systemRoutes = [
     return { changes };
   }),
   implement(system.doctor, async (_input, context) => ({ diagnoses: await diagnose({ ...context.dispatcher.ports, heldRecipients: () => context.heldRecipients() }) })),
-  implement(system.thaw, async ({ by }, { dispatcher: { ports } }, { caller }) => {
-    const was = await thaw(ports.catalog.db);
+  implement(system.thaw, async ({ by }, { dispatcher: { ports, settings } }, { caller }) => {
+    const was = await thaw(ports.catalog.db, ports.clock.nowMs() + settings.keepReplacedMs);
     if (was !== null) ports.log.warn({ by: nameOf(caller, by), frozenSince: was.at, why: was.why }, "thawed: schedules run again");
     return { was };
   }),
