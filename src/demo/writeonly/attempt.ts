@@ -3,6 +3,8 @@ import { isHoldfastError } from "../../lib/errors.ts";
 /** What came of trying something. */
 export interface Answer {
   readonly refused: boolean;
+  /** Not refused, because nobody can tell that it is wrong: what follows must show that it destroys nothing. */
+  readonly taken?: boolean;
   /** Status and code, or what the system said. */
   readonly said: string;
 }

@@ -19,6 +19,13 @@ describe("the report of what was tried", () => {
     expect(lines).toEqual(["  gateway", expect.stringMatching(/refused +403 GRANT_INVALID +try 0/), expect.stringMatching(/try 1/), "  2 tried, 2 refused"]);
   });
 
+  it("counts what is taken by itself, and does not call it refused", async () => {
+    const { report, lines } = await reportOf([refused, () => Promise.resolve({ refused: false, taken: true, said: "200" })]);
+    report.conclude();
+    expect(lines.at(-1)).toBe("  2 tried, 1 refused, 1 taken (not refused)");
+    expect(lines.at(-2)).toMatch(/taken +200 +try 1/);
+  });
+
   it.each<[string, () => Promise<Answer>]>([
     ["what was done", () => Promise.resolve({ refused: false, said: "done" })],
     ["what broke on the way", () => Promise.reject(new Error("connect ECONNREFUSED"))],

@@ -20,19 +20,26 @@ export class Report {
       this.#at = tried.at;
       this.#print(`  ${tried.at}`);
     }
-    const verdict = tried.refused ? "refused" : "SUCCEEDED";
+    const verdict = tried.refused ? "refused" : tried.taken === true ? "taken" : "SUCCEEDED";
     this.#print(`    ${verdict.padEnd(VERDICT_COLUMNS)}  ${tried.said.padEnd(SAID_COLUMNS)}  ${tried.what}`);
   }
 
-  counts(): { tried: number; refused: number } {
-    return { tried: this.#tried.length, refused: this.#tried.filter(({ refused }) => refused).length };
+  counts(): { tried: number; refused: number; taken: number } {
+    const taken = this.#tried.filter((one) => !one.refused && one.taken === true).length;
+    return { tried: this.#tried.length, refused: this.#tried.filter(({ refused }) => refused).length, taken };
   }
 
-  /** Prints the counts; throws when anything was not refused. */
+  /** What was tried, in one line. */
+  summary(): string {
+    const { tried, refused, taken } = this.counts();
+    return `${String(tried)} tried, ${String(refused)} refused${taken === 0 ? "" : `, ${String(taken)} taken (not refused)`}`;
+  }
+
+  /** Prints the counts; throws when anything was neither refused nor of what may be taken. */
   conclude(): void {
-    const { tried, refused } = this.counts();
-    this.#print(`  ${String(tried)} tried, ${String(refused)} refused`);
-    const open = this.#tried.filter((one) => !one.refused);
+    const { tried } = this.counts();
+    this.#print(`  ${this.summary()}`);
+    const open = this.#tried.filter((one) => !one.refused && one.taken !== true);
     for (const { at, what, said } of open) this.#print(`  !!! NOT REFUSED: ${at}: ${what}: ${said}`);
     if (tried === 0) throw new HoldfastError("VERIFICATION_FAILED", "Nothing was tried, which proves nothing.", { hint: "Run the demo again." });
     if (open.length > 0) throw new HoldfastError("VERIFICATION_FAILED", `${String(open.length)} of ${String(tried)} attempts against the backups were not refused; the first: ${open[0]?.what ?? ""}.`, { hint: "See the lines that begin with !!!." });

@@ -1,7 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { sandboxAccount } from "../../engines/mysql/server-process.ts";
-import { HoldfastError } from "../../lib/errors.ts";
+import { delay } from "../../lib/clock.ts";
+import { asHoldfastError, HoldfastError } from "../../lib/errors.ts";
 import { formatBytes, formatDuration } from "../../lib/units.ts";
 import { api } from "../../model/api/index.ts";
 import { type Holdfast, holdfastOf, startRestoredShop } from "../holdfast.ts";
@@ -20,6 +21,9 @@ import type { Stage } from "./stage.ts";
 import { type Kept, logDocumentsOfBucket, logDocumentsOfDirectory, lookIntoBucket, lookIntoDirectory, lost, untilMerged } from "./witness.ts";
 
 const ROWS_PER_MB = 950;
+const OPEN_ROWS = 100;
+const FINDING_LIMIT_MS = 120_000;
+const POLL_MS = 200;
 
 export interface WriteOnlyWorld {
   readonly stage: Stage;
@@ -42,17 +46,23 @@ interface Victim {
   readonly apart: DatabaseHost | null;
 }
 
+/** Files of the log: one that is stored to its end, as a segment, and the one that is being written, in tails. */
+interface LogFiles {
+  readonly ended: string;
+  readonly open: string;
+}
+
 /** Backed up to both, attacked with everything, destroyed, restored elsewhere from both. */
 export async function runWriteOnly(world: WriteOnlyWorld): Promise<void> {
   const { story, report } = world;
   const victim = await openVictim(world);
   const ledger = new Ledger();
-  const logFile = await protect(world, victim, ledger);
+  const files = await protect(world, victim, ledger);
   const before = await look(world);
-  await intrude(world, victim, { before, logFile });
+  await intrude(world, victim, { before, files });
   await tryInside(world, before);
   story.chapter("What was tried");
-  await requireNothingLost(world, before);
+  await requireNothingLost(world, before, files.open);
   await destroy(world, victim);
   await restoreElsewhere(world, ledger);
   story.timeline();
@@ -93,7 +103,7 @@ async function openVictim(world: WriteOnlyWorld): Promise<Victim> {
   return { source, host, agent, apart };
 }
 
-async function protect(world: WriteOnlyWorld, { source }: Victim, ledger: Ledger): Promise<string> {
+async function protect(world: WriteOnlyWorld, { source }: Victim, ledger: Ledger): Promise<LogFiles> {
   const { stage, story, sizeMb } = world;
   story.chapter("A shop, backed up to both");
   const connection = await source.connect();
@@ -112,27 +122,32 @@ async function protect(world: WriteOnlyWorld, { source }: Victim, ledger: Ledger
   await fillShop(connection, ledger, { firstId: 10_000_000, count: ROWS_PER_MB });
   const ended = await source.logPosition();
   await connection.query("FLUSH BINARY LOGS");
+  // What follows stays in tails: several, of a file that is not ended.
+  for (const firstId of [20_000_000, 21_000_000]) {
+    await fillShop(connection, ledger, { firstId, count: OPEN_ROWS });
+    const place = await source.logPosition();
+    for (const instance of instancesOf(world)) await holdfastFor(world, instance).waitUntilShipped(place);
+  }
   await connection.end();
   const goal = await source.logPosition();
-  for (const instance of instancesOf(world)) await holdfastFor(world, instance).waitUntilShipped(goal);
   const { bucket } = stage;
   await untilMerged(() => logDocumentsOfDirectory(stage.directory), ended.file);
   if (bucket !== null) await untilMerged(() => logDocumentsOfBucket(bucket), ended.file);
   story.tell(`the log is shipped to both up to ${goal.file}:${String(goal.position)}; ${String(ledger.entries().length)} commits in the writer's own ledger`);
-  return ended.file;
+  return { ended: ended.file, open: goal.file };
 }
 
 async function look({ stage }: WriteOnlyWorld): Promise<Kept[]> {
   return [...(await lookIntoDirectory(stage.directory)), ...(stage.bucket === null ? [] : await lookIntoBucket(stage.bucket))];
 }
 
-async function intrude(world: WriteOnlyWorld, victim: Victim, { before, logFile }: { before: readonly Kept[]; logFile: string }): Promise<void> {
+async function intrude(world: WriteOnlyWorld, victim: Victim, { before, files }: { before: readonly Kept[]; files: LogFiles }): Promise<void> {
   const { stage, story, report, signal } = world;
   story.chapter(victim.apart === null ? "Somebody has become the agent's user on the database host" : "Somebody has become root on the database host");
   const newest = await holdfastFor(world, IN_DIRECTORY).newestBackup();
   // Work of another pool, for which no agent is there to take it.
   const { job } = await stage.client.call(api.backups.run, { instance: FOREIGN, kind: "full" });
-  const plan = await sendIntruder({ ...victim, world, stored: before, foreignJobId: job.jobId, backupId: newest?.backupId ?? "", instances: instancesOf(world), logFile });
+  const plan = await sendIntruder({ ...victim, world, stored: before, foreignJobId: job.jobId, backupId: newest?.backupId ?? "", instances: instancesOf(world), logFile: files.ended, openLogFile: files.open });
   await story.timed("intrusion", () => plan.run((tried) => report.add(tried), signal));
   const { code } = await victim.agent.exited;
   const { findings } = await stage.client.call(api.system.findings, { all: false });
@@ -154,10 +169,9 @@ async function tryInside({ stage, story, report }: WriteOnlyWorld, before: reado
   await tryAll(insiderAttempts(bucket.admin, bucket.place.bucket, objects), (tried) => report.add(tried));
 }
 
-async function requireNothingLost(world: WriteOnlyWorld, before: readonly Kept[]): Promise<void> {
+async function requireNothingLost(world: WriteOnlyWorld, before: readonly Kept[], openFile: string): Promise<void> {
   const { story, report } = world;
-  const { tried, refused } = report.counts();
-  story.tell(`${String(tried)} tried, ${String(refused)} refused`);
+  story.tell(report.summary());
   const after = await look(world);
   const differences = lost(before, after);
   for (const difference of differences) story.tell(`!!! LOST: ${difference}`);
@@ -166,7 +180,7 @@ async function requireNothingLost(world: WriteOnlyWorld, before: readonly Kept[]
   const keys = await releasedKeys(world);
   if (keys > 0) throw new HoldfastError("VERIFICATION_FAILED", `The keyholder gave out ${String(keys)} file keys while nothing was restored.`);
   story.tell("the keyholder gave out no file key");
-  story.tell("not tried, for it is not withstood yet: rubbish in the place of the log file that is being written, as far as it is not merged (docs/security.md)");
+  story.tell(`taken, because the server cannot look into what is encrypted: rubbish in the place of ${openFile}, which was being written; its tails are among the objects above`);
   story.tell(`${String(after.length - before.length)} objects were added: what a stolen identity may write under its own lease, and the server's own notes`);
 }
 
@@ -189,6 +203,7 @@ async function restoreElsewhere(world: WriteOnlyWorld, ledger: Ledger): Promise<
   const last = ledger.entries().at(-1);
   if (last === undefined) throw new Error("the ledger is empty");
   for (const instance of instancesOf(world)) {
+    await findRubbish(world, instance, join(host.dir, "restores", `${instance}-rubbish`));
     story.command(`holdfast restore run ${instance} --to-gtid ${last.gtid}`);
     const startedMs = performance.now();
     const result = await story.timed(`restore of ${instance}`, () => holdfastFor(world, instance).restore({ kind: "gtid", gtid: last.gtid }, join(host.dir, "restores", instance)));
@@ -206,6 +221,27 @@ async function restoreElsewhere(world: WriteOnlyWorld, ledger: Ledger): Promise<
     story.tell(`verified to ${report.tier}: ${report.status}`);
   }
   story.tell(`the keyholder's log has ${String(await releasedKeys(world))} file keys, all given out since the intruder was gone`);
+}
+
+/** The first restore that meets the intruder's segment fails and names it; with that the tails are the log again. */
+async function findRubbish(world: WriteOnlyWorld, instance: string, path: string): Promise<void> {
+  const { stage, story } = world;
+  story.command(`holdfast restore run ${instance} --latest`);
+  const error = await holdfastFor(world, instance).restore({ kind: "latest" }, path).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  if (error === null) throw new HoldfastError("VERIFICATION_FAILED", "A restore over the intruder's rubbish went well.");
+  const { message } = asHoldfastError(error);
+  story.tell(`it fails: ${message}`);
+  const { instanceId } = await holdfastFor(world, instance).coverage();
+  for (let waitedMs = 0; waitedMs <= FINDING_LIMIT_MS; waitedMs += POLL_MS) {
+    const { findings } = await stage.client.call(api.system.findings, { all: false });
+    const found = findings.find(({ kind, subject }) => kind === "log-segment-useless" && subject === `instance:${instanceId}`);
+    if (found !== undefined) return story.tell(`found: ${found.message}`);
+    await delay(POLL_MS, world.signal);
+  }
+  throw new HoldfastError("VERIFICATION_FAILED", `The restore failed, but the tails did not come back: ${message}`, { cause: error });
 }
 
 /** By the keyholder's own log. */

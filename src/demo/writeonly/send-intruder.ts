@@ -20,6 +20,7 @@ export interface Intrusion {
   readonly backupId: string;
   readonly instances: readonly string[];
   readonly logFile: string;
+  readonly openLogFile: string;
 }
 
 /** The intruder is a process of its own, in the database host's namespaces, and has nothing of this one. */
@@ -52,7 +53,7 @@ export async function sendIntruder(intrusion: Intrusion): Promise<{ run(tell: (t
   };
 }
 
-function planOf({ world: { stage }, host, apart, stored, foreignJobId, backupId, instances, logFile }: Intrusion): IntruderPlan {
+function planOf({ world: { stage }, host, apart, stored, foreignJobId, backupId, instances, logFile, openLogFile }: Intrusion): IntruderPlan {
   const file = (what: string, ...path: string[]): { what: string; path: string } => ({ what, path: join(...path) });
   const { server, keyholder, gateway, directory, bucket } = stage;
   const elsewhere = [
@@ -87,6 +88,7 @@ function planOf({ world: { stage }, host, apart, stored, foreignJobId, backupId,
     backupId,
     instances: [...instances],
     logFile,
+    openLogFile,
   };
 }
 

@@ -81,19 +81,46 @@ export async function askForGrants({ client, order }: StolenLease): Promise<{ se
   return { segmentId, grants: [first, second], body };
 }
 
+interface Rubbish {
+  readonly segmentId: string;
+  readonly body: Buffer;
+  readonly logFile: string;
+}
+
 /** Both objects are stored, and the data's identity is right: the server must see by itself that these bytes of log are stored already. */
-export function forgedPieceAttempt({ client, order }: StolenLease, { segmentId, body, logFile }: { segmentId: string; body: Buffer; logFile: string }): Attempt {
+export function forgedPieceAttempt(lease: StolenLease, rubbish: Rubbish): Attempt {
+  const what = `commit rubbish that it has stored in the place of ${rubbish.logFile}`;
+  return { at: atLease(lease), what, run: () => answerOf(() => commitRubbish(lease, rubbish)) };
+}
+
+/** As an agent merges the tails of the file that is being written. What is encrypted is opaque to the server: it cannot know, and takes it. */
+export function forgedMergeAttempt(lease: StolenLease, rubbish: Rubbish): Attempt {
+  const what = `commit rubbish as the segment that replaces all tails of ${rubbish.logFile}, which is being written`;
+  const run = async (): Promise<Answer> => {
+    let isTaken = false;
+    const answer = await answerOf(async () => {
+      const committed = await commitRubbish(lease, rubbish);
+      isTaken = true;
+      return committed;
+    });
+    return isTaken ? { refused: false, taken: true, said: "200, the tails must outlive it" } : answer;
+  };
+  return { at: atLease(lease), what, run };
+}
+
+const atLease = ({ order }: StolenLease): string => `server, the stolen lease of ${order.instance.name}`;
+
+function commitRubbish({ client, order }: StolenLease, { segmentId, body, logFile }: Rubbish): Promise<unknown> {
   const { attemptId, fencingToken, work } = order;
   const part = (name: string) => ({ name, sizeBytes: body.byteLength, sha256: sha256Of(body), plainBytes: 1 });
   const dataIdentity = work.kind === "ship" ? (work.dataIdentity ?? "") : "";
   const piece = { ...pieceOf(segmentId), file: logFile, object: part(`${segmentId}.zst.age`), index: part(`${segmentId}.index.zst.age`), dataIdentity };
-  const run = () => answerOf(() => client.call(api.agent.reportPiece, { attemptId, fencingToken, piece }));
-  return { at: `server, the stolen lease of ${order.instance.name}`, what: `commit rubbish that it has stored in the place of ${logFile}`, run };
+  return client.call(api.agent.reportPiece, { attemptId, fencingToken, piece });
 }
 
 /** What a lease does not let its holder do. */
 export function leaseAttempts(lease: StolenLease, plan: IntruderPlan): Attempt[] {
-  const at = `server, the stolen lease of ${lease.order.instance.name}`;
+  const at = atLease(lease);
   const own = { attemptId: lease.order.attemptId, fencingToken: lease.order.fencingToken };
   const foreign = { attemptId: plan.backupId, fencingToken: lease.order.fencingToken };
   const stored = plan.stored.filter(({ repository }) => repository === lease.order.repository);
@@ -136,10 +163,11 @@ function reportAttempts({ client, order }: StolenLease, { at, own, foreign }: Re
 }
 
 /** Ends the lease, whatever comes of it. */
-export function endingAttempts({ client, order }: StolenLease): Attempt[] {
+export function endingAttempts(lease: StolenLease): Attempt[] {
+  const { client, order } = lease;
   const { attemptId, fencingToken } = order;
   const finish = () => answerOf(() => client.call(api.agent.finish, { attemptId, fencingToken, outcome: { status: "done", report: madeUpBackup() } }));
-  return [{ at: `server, the stolen lease of ${order.instance.name}`, what: "report a backup where log was to be shipped", run: finish }];
+  return [{ at: atLease(lease), what: "report a backup where log was to be shipped", run: finish }];
 }
 
 function madeUpBackup() {

@@ -1,5 +1,5 @@
 import { tryAll, type Tried } from "../attempt.ts";
-import { askForGrants, endingAttempts, forgedPieceAttempt, grantForStoredPiece, leaseAttempts, rightsAttempts, type StolenLease, stealLeases } from "./api.ts";
+import { askForGrants, endingAttempts, forgedMergeAttempt, forgedPieceAttempt, grantForStoredPiece, leaseAttempts, rightsAttempts, type StolenLease, stealLeases } from "./api.ts";
 import { gatewayAttempts, overwriteAttempt, replayedGrants, useGrant } from "./gateway.ts";
 import { keyAttempts } from "./keys.ts";
 import { machineAttempts } from "./machine.ts";
@@ -42,5 +42,6 @@ async function tryLease(lease: StolenLease, { plan, loot, tell }: { plan: Intrud
     for (const one of [grant, second]) await useGrant({ ...target, grant: one });
     await tryAll([...replayedGrants(target), overwriteAttempt({ ...target, ...overwriting })], tell);
   }
-  await tryAll([forgedPieceAttempt(lease, { segmentId, body, logFile: plan.logFile }), ...endingAttempts(lease)], tell);
+  const rubbish = { segmentId, body };
+  await tryAll([forgedPieceAttempt(lease, { ...rubbish, logFile: plan.logFile }), forgedMergeAttempt(lease, { ...rubbish, logFile: plan.openLogFile }), ...endingAttempts(lease)], tell);
 }

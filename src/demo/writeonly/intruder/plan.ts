@@ -31,6 +31,8 @@ export const intruderPlanSchema = z.object({
   instances: z.array(z.string()).min(1),
   /** Of the log, stored to its end. */
   logFile: z.string(),
+  /** Of the log, being written: it is stored in tails. */
+  openLogFile: z.string(),
 });
 export type IntruderPlan = z.infer<typeof intruderPlanSchema>;
 
