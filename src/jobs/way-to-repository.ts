@@ -10,7 +10,7 @@ import { ProgressMeter } from "./progress-meter.ts";
 
 /** A stalled repository makes no event: progress must tell of it all the same. */
 const PROGRESS_EVERY_MS = 1_000;
-const PACK_BYTES_AT_MOST = 16 * 1024 * 1024;
+const PACK_BYTES_AT_MOST = 24 * 1024 * 1024;
 /** One pack being filled, two being uploaded, and the frames on their way. */
 const PACKS_IN_BUDGET = 4;
 
