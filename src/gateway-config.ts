@@ -53,7 +53,7 @@ function buildSchema(): z.ZodType {
       .optional(),
     limits: z
       .strictObject({
-        objectBytes: sizeSchema.prefault("4GiB").describe("Most that one object may have. Packs have 32 MiB; indexes of many files have more."),
+        objectBytes: sizeSchema.prefault("4GiB").describe("Most that one object may have. Packs have 24 MiB; indexes of many files have more."),
         idle: durationSchema
           .refine((idleMs) => idleMs >= IDLE_MS_AT_LEAST, "must be at least 100ms")
           .prefault("60s")

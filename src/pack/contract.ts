@@ -18,7 +18,7 @@ export interface SealedPack extends StoredPart {
 export interface WriteOptions {
   readonly recipients: readonly string[];
   readonly compressionLevel: number;
-  /** A pack is cut at the end of the frame that makes its ciphertext reach this size. Default 32 MiB. */
+  /** A pack is cut at the end of the frame that makes its ciphertext reach this size. Default 24 MiB. */
   readonly packBytes?: number;
   /** Plain bytes of a frame. Default 4 MiB. */
   readonly frameBytes?: number;
