@@ -7,6 +7,7 @@ import { engines } from "./engines/index.ts";
 import { SIGNING_KEY } from "./keyholder-config.ts";
 import { nameSchema } from "./model/scalars.ts";
 import { storageDrivers } from "./storage/index.ts";
+import { repositoryLimits } from "./storage/limits.ts";
 import { ways } from "./storage/ways.ts";
 
 /** What an agent of another machine may do; no word of the server's changes it. */
@@ -36,7 +37,7 @@ function buildSchema() {
       .describe("In the place of `recipients`: the organisation's public key. An order must carry a list of its recipients that this key has signed, no older than the newest seen here."),
     restoreTargets: z.array(z.string().min(1).meta({ path: true })).default([]).describe("Directories below which restores may write; none unless told."),
     restoreConnections: z.array(z.record(z.string(), z.unknown())).default([]).describe("Servers into which a table may be loaded, written as in the order; none unless told."),
-    repositories: z.record(nameSchema, kindUnion("kind", [...ways, ...storageDrivers], ({ options }) => ({ options }))).describe("The repositories, by the names that the server uses, and the way from here to each. With `gateway` and `presigned` this machine holds no credentials of it."),
+    repositories: z.record(nameSchema, kindUnion("kind", [...ways, ...storageDrivers], (kind) => ({ options: kind.options, limits: repositoryLimits(kind) }))).describe("The repositories, by the names that the server uses, and the way from here to each. With `gateway` and `presigned` this machine holds no credentials of it."),
     ...agentLimits,
   });
 }
@@ -50,8 +51,11 @@ export function agentConfigJsonSchema(): unknown {
 export function parseAgentConfig(text: string, sourceName: string): AgentConfig {
   const { parsed, located } = readConfigForm({ text, sourceName, env: {} }, { schema: buildSchema(), stateDir: "", crossFaults });
   // Connections and options stay as written: whoever opens them parses them with the same schema.
-  const asWritten = (group: string, field: string): object => mapValues(asGroup(located[group]), (member) => (field in asGroup(member) ? { ...asGroup(member), [field]: asGroup(asGroup(member)[field]) } : asGroup(member)));
-  return { ...(parsed as AgentConfig), sourceName, instances: asWritten("instances", "connection") as AgentConfig["instances"], repositories: asWritten("repositories", "options") as AgentConfig["repositories"] };
+  const config = parsed as AgentConfig;
+  const written = (group: string, name: string, field: string): Raw | undefined => asGroup(asGroup(located[group])[name])[field] as Raw | undefined;
+  const instances = mapValues(config.instances, (instance, name) => ({ ...instance, connection: written("instances", name, "connection") }));
+  const repositories = mapValues(config.repositories, (repository, name) => ({ ...repository, options: written("repositories", name, "options") ?? {} }));
+  return { ...config, sourceName, instances, repositories };
 }
 
 function crossFaults(raw: Raw): Fault[] {

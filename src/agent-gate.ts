@@ -1,23 +1,29 @@
 import type { AgentConfig } from "./agent-config.ts";
 import type { Closers } from "./closers.ts";
 import type { Config } from "./config.ts";
+import type { Clock } from "./lib/clock.ts";
+import type { Log } from "./lib/log.ts";
 import type { GateElsewhere, ObjectGate } from "./storage/gate.ts";
 import { gateByRepository } from "./storage/gate-by-repository.ts";
 import { openGateway } from "./storage/gateway-place.ts";
 import type { DoorOptions } from "./storage/grant-door.ts";
 import { openGate } from "./storage/open-gate.ts";
 import { ways } from "./storage/ways.ts";
+import { throttledGate } from "./storage/throttled.ts";
 import { openStorages } from "./storages.ts";
 
 /** The only way of `up`'s agent to repositories: a gateway where the configuration names one, else this very process. */
-export async function ownAgentGate({ agent: { gateway } }: Config, here: DoorOptions, closers: Closers): Promise<ObjectGate> {
-  if (gateway === undefined) return openGate(here);
+export async function ownAgentGate({ agent: { gateway, uploadBytesPerS } }: Config, here: HereOptions, closers: Closers): Promise<ObjectGate> {
+  if (gateway === undefined) return throttledGate(openGate(here), { uploadBytesPerS }, here.clock);
   const gate = await openGateway(gateway, "agent.gateway");
   closers.add("gateway connections", async () => {
     gate.close();
   });
-  return gate;
+  return throttledGate(gate, { uploadBytesPerS }, here.clock);
 }
+
+/** What all uploads of an agent together may take is counted here; what one repository may take, where that is opened. */
+type HereOptions = DoorOptions & { readonly clock: Clock };
 
 export interface AgentGates {
   readonly gate: ObjectGate;
@@ -27,19 +33,19 @@ export interface AgentGates {
 }
 
 /** The ways of an agent of another machine, one for each repository of its file. Nothing is asked yet. */
-export async function agentGates({ repositories }: Pick<AgentConfig, "repositories">, here: Omit<DoorOptions, "repositories">): Promise<AgentGates> {
+export async function agentGates({ repositories, uploadBytesPerS }: Pick<AgentConfig, "repositories" | "uploadBytesPerS">, here: Omit<HereOptions, "repositories"> & { readonly log: Log }): Promise<AgentGates> {
   const gates = new Map<string, ObjectGate>();
   const elsewhere: GateElsewhere[] = [];
-  const openedHere = openStorages({ repositories: Object.fromEntries(Object.entries(repositories).filter(([, { kind }]) => wayOf(kind) === undefined)) });
+  const openedHere = openStorages({ repositories: Object.fromEntries(Object.entries(repositories).filter(([, { kind }]) => wayOf(kind) === undefined)) }, here);
   const hereGate = openGate({ ...here, repositories: openedHere });
-  for (const [name, { kind, options }] of Object.entries(repositories)) {
+  for (const [name, { kind, options, limits = {} }] of Object.entries(repositories)) {
     const way = wayOf(kind);
     const gate = await way?.open(way.options.parse(options), `repositories.${name}.options`);
-    gates.set(name, gate ?? hereGate);
+    gates.set(name, gate === undefined ? hereGate : throttledGate(gate, limits, here.clock));
     if (gate !== undefined) elsewhere.push(gate);
   }
   return {
-    gate: gateByRepository(gates),
+    gate: throttledGate(gateByRepository(gates), { uploadBytesPerS }, here.clock),
     openedHere: [...openedHere.keys()],
     close: () => {
       for (const gate of elsewhere) gate.close();

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { sizeSchema } from "./lib/units.ts";
+import { bytesPerSSchema } from "./storage/limits.ts";
 
 /** A few frames and packs: below it nothing flows. */
 const BUFFER_BYTES_AT_LEAST = 32 * 1024 ** 2;
-const UPLOAD_BYTES_PER_S_AT_LEAST = 64 * 1024;
 
 /** How much an agent may do and use; the same in the server's configuration and in an agent's own file. */
 export const agentLimits = {
@@ -15,8 +15,7 @@ export const agentLimits = {
     .describe("Memory of each backup for what is filled, sealed and uploaded."),
   spoolBytes: sizeSchema.prefault("8GiB").describe("Disk of each backup for ciphertext that the repository does not take in time; 0B: none, the tool is held back instead."),
   spoolDir: z.string().min(1).meta({ path: true }).optional().describe("A local directory for spools; in the state directory unless told."),
-  uploadBytesPerS: sizeSchema
-    .refine((sizeBytes) => sizeBytes >= UPLOAD_BYTES_PER_S_AT_LEAST, "must be at least 64KiB")
+  uploadBytesPerS: bytesPerSSchema
     .optional()
     .describe("Most bytes per second that all uploads together send; no limit unless told. The database is never slowed down by it."),
 } as const;

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sandboxUserFrom } from "./accounts.ts";
-import { admitOrder, type AgentOptions, apiKnocks, OWN_POOLS, permitListed, permitSigned, type Pins, runAgent } from "./agent/index.ts";
+import { admitOrder, type AgentBuffers, apiKnocks, OWN_POOLS, permitListed, permitSigned, type Pins, runAgent } from "./agent/index.ts";
 import type { AgentConfig } from "./agent-config.ts";
 import { agentGates } from "./agent-gate.ts";
 import { type AgentIdentity, alreadyJoined, identityPath, keepIdentity, readIdentity, replaceIdentity } from "./agent-identity.ts";
@@ -14,7 +14,6 @@ import { type Clock, delay } from "./lib/clock.ts";
 import { asHoldfastError, HoldfastError, isHoldfastError } from "./lib/errors.ts";
 import { idFactory } from "./lib/ids.ts";
 import type { Log } from "./lib/log.ts";
-import { Pace } from "./lib/pace.ts";
 import { api } from "./model/api/index.ts";
 import { checkedFingerprint } from "./profiles.ts";
 import { seenRecipients } from "./seen-recipients.ts";
@@ -37,7 +36,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
   const state = stateDirAt(config.stateDir);
   keepCompiledCode(state.cachePath, process.env);
   const client = clientOf(identity, config.stateDir);
-  const gates = await agentGates(config, { publicKey: identity.signingPublicKey, clock });
+  const gates = await agentGates(config, { publicKey: identity.signingPublicKey, clock, log });
   if (gates.openedHere.length > 0) log.warn({ repositories: gates.openedHere }, "this machine opens repositories itself: whoever is root here has what opens them; a gateway keeps that elsewhere");
   const { session, name, pools } = await begin(client, log, signal);
   const pins = pinsOf(config, name);
@@ -63,7 +62,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
     pools: [OWN_POOLS],
     engines: new Map(engines.map((engine) => [engine.kind, engine])),
     maxJobs: config.maxJobs,
-    ...buffersOf(config, clock),
+    buffers: buffersOf(config),
     pollEveryMs: POLL_EVERY_MS,
     scratchRoot: state.scratchRoot,
     sandboxUser: await sandboxUserFrom(config.sandboxUser),
@@ -84,11 +83,11 @@ function pinsOf({ stateDir, instances, recipients = [], organisationKey, restore
   return { agent, instances: new Map(Object.entries(instances)), permitRecipients, restoreTargets, restoreConnections };
 }
 
-/** What every agent's uploads go through, in the server's process or in one of its own. */
-export function buffersOf({ bufferBytes, spoolBytes, spoolDir, uploadBytesPerS }: AgentLimits, clock: Clock): Pick<AgentOptions, "buffers" | "uploadPace"> {
+/** What lies between a tool and the repository, in the server's process or in one of the agent's own. */
+export function buffersOf({ bufferBytes, spoolBytes, spoolDir }: AgentLimits): AgentBuffers {
   // A directory of its own below the one that is named: what lies in it without an owner is removed at the start.
   const spoolRoot = spoolDir === undefined ? undefined : join(spoolDir, "holdfast-spool");
-  return { buffers: { bufferBytes, spoolBytes, spoolRoot }, uploadPace: uploadBytesPerS === undefined ? undefined : new Pace(uploadBytesPerS, clock) };
+  return { bufferBytes, spoolBytes, spoolRoot };
 }
 
 /** Reads the token anew for each call: a rotated one is taken up by a process that runs. */

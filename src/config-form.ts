@@ -63,6 +63,7 @@ interface Kind {
   readonly kind: string;
   readonly title: string;
   readonly options: z.ZodType;
+  readonly sendsRequests?: boolean;
 }
 
 /** One schema for all kinds of a thing, told apart by `field`. */

@@ -115,6 +115,8 @@ describe("a configuration with faults", () => {
     ["a repository without its options", "    options: { path: backups }\n", "", [expect.stringMatching(/:6: repositories\.main\.options: is missing/)]],
     ["a lock for what cannot be locked", "repository: main", "repository: main\n    lockFor: 30d", [expect.stringMatching(/: policies\.daily\.lockFor: the repository "main" has no `lock`/)]],
     ["a bucket that lacks its name", "kind: local\n    options: { path: backups }", "kind: s3\n    options: { endpoint: http://store }", ["/etc/holdfast.yaml:8: repositories.main.options.bucket: is missing; write a value of type string"]],
+    ["requests counted where none are sent", "{ path: backups }", "{ path: backups }\n    limits: { requestsPerS: 5 }", [expect.stringMatching(/:9: repositories\.main\.limits\.requestsPerS: is not a known key/)]],
+    ["a limit below which nothing flows", "{ path: backups }", "{ path: backups }\n    limits: { uploadBytesPerS: 1KiB }", ['/etc/holdfast.yaml:9: repositories.main.limits.uploadBytesPerS: "1KiB" is refused: must be at least 64KiB']],
     ["a driver's unknown option", "{ path: backups }", "{ path: backups, pth: x }", ["/etc/holdfast.yaml:8: repositories.main.options.pth: is not a known key; did you mean path?"]],
     ["a misspelt option of an engine", "user: backup", "usr: backup", ["/etc/holdfast.yaml:17: instances.shop.connection.usr: is not a known key; did you mean user?"]],
     ["an unknown policy", "policy: daily", "policy: nightly", ['/etc/holdfast.yaml:18: instances.shop.policy: there is no policy "nightly"; known: daily']],

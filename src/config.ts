@@ -15,6 +15,7 @@ import { type Policy, policySchema } from "./model/policy.ts";
 import { nameSchema } from "./model/scalars.ts";
 import { type GatewayPlace, gatewayPlaceSchema } from "./storage/gateway-place.ts";
 import { storageDrivers } from "./storage/index.ts";
+import { repositoryLimits, type RepositoryLimits } from "./storage/limits.ts";
 
 /** Unix sockets lie below the state directory, and their paths end at 107 bytes. */
 export const STATE_DIR_LIMIT_BYTES = 64;
@@ -29,6 +30,7 @@ export interface RepositoryConfig {
   readonly kind: string;
   /** As written, paths made absolute; the driver's own schema has accepted it. */
   readonly options: Record<string, unknown>;
+  readonly limits?: RepositoryLimits | undefined;
 }
 
 export interface Config {
@@ -73,7 +75,7 @@ function buildSchema(): z.ZodType {
       })
       .optional()
       .describe("The `holdfast keyholder` that holds the identities in the place of `keys.identities`: then this process has none."),
-    repositories: z.record(nameSchema, kindUnion("kind", storageDrivers, ({ options }) => ({ options }))).default({}).describe("Places that hold backups."),
+    repositories: z.record(nameSchema, kindUnion("kind", storageDrivers, (kind) => ({ options: kind.options, limits: repositoryLimits(kind) }))).default({}).describe("Places that hold backups."),
     policies: z.record(nameSchema, policySchema).default({}).describe("What is done when; one policy serves many instances."),
     instances: z
       .record(nameSchema, kindUnion("engine", engines, ({ options }) => ({ ...instanceSpecSchema.omit({ engine: true }).shape, connection: options })))

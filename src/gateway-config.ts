@@ -4,6 +4,7 @@ import type { RepositoryConfig } from "./config.ts";
 import { durationSchema, sizeSchema } from "./lib/units.ts";
 import { nameSchema, sha256Schema } from "./model/scalars.ts";
 import { storageDrivers } from "./storage/index.ts";
+import { repositoryLimits } from "./storage/limits.ts";
 import { isLoopback } from "./lib/loopback.ts";
 
 const DEFAULT_STATE_DIR = "./holdfast-gateway-state";
@@ -42,7 +43,7 @@ function buildSchema(): z.ZodType {
     logLevel: z.enum(LOG_LEVELS).default("info").describe("What the log in the state directory holds; `debug` adds every read."),
     signingKeyFingerprint: sha256Schema.describe("Of the server whose grants are believed: `holdfast status` prints it."),
     repositories: z
-      .record(nameSchema, kindUnion("kind", storageDrivers, ({ options }) => ({ options })))
+      .record(nameSchema, kindUnion("kind", storageDrivers, (kind) => ({ options: kind.options, limits: repositoryLimits(kind) })))
       .refine((repositories) => Object.keys(repositories).length > 0, "must name at least one")
       .describe("Places that hold backups, by the names that the server's configuration gives them."),
     quota: z

@@ -43,7 +43,7 @@ export async function startGateway({ config, log, clock }: GatewayStart): Promis
     const tls = await readTls(config);
     const memory = await openMemory({ stateDir: config.stateDir, quota: config.quota, clock, log });
     closers.add("memory", () => memory.close());
-    const served = serveRepositories({ repositories: openStorages(config), signingKeyFingerprint: config.signingKeyFingerprint, clock: memory.time, log });
+    const served = serveRepositories({ repositories: openStorages(config, { log, clock }), signingKeyFingerprint: config.signingKeyFingerprint, clock: memory.time, log });
     await served.look();
     const closing = new AbortController();
     const app = buildGateway({ served, memory, limits: config.limits, log, closing: closing.signal }, tls);

@@ -26,7 +26,7 @@ export async function rebuildCatalogFrom(config: Config, options: RebuildOptions
   const { clock, log, signal } = options;
   const state = stateDirAt(config.stateDir);
   await prepareStateDir(state);
-  const storages = openStorages(config);
+  const storages = openStorages(config, { log, clock });
   const chosen = [...storages].filter(([name]) => options.repository === undefined || name === options.repository);
   if (chosen.length === 0) throw noRepository(config, options.repository);
   const { signer } = await serverKeys(state, clock);

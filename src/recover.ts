@@ -122,7 +122,7 @@ async function sourceAt(path: string): Promise<Source> {
 }
 
 function opened({ kind, options }: Omit<Source, "storage">): Source {
-  return { kind, options, storage: openStorage(kind, options) };
+  return { kind, options, storage: openStorage(kind, options, { repository: "recovered" }) };
 }
 
 function configText(options: RecoverOptions, { stored, source, stateDir }: { stored: StoredState; source: Source; stateDir: string }): string {

@@ -119,7 +119,7 @@ function leaseSettings({ config, parts }: UpOptions): Pick<ControlSettings, "lea
 }
 
 async function openCore(options: UpOptions, state: StateDir, closers: Closers): Promise<Core> {
-  const { config, log, clock, mode, settings, wrapStorage } = options;
+  const { config, log, clock, mode, settings, wrapStorage: wrap } = options;
   const catalog = await openCatalog({ path: state.catalogPath, log });
   closers.add("catalog", () => catalog.close());
   // After the catalog: it holds the lock that makes this process the only one here.
@@ -128,7 +128,7 @@ async function openCore(options: UpOptions, state: StateDir, closers: Closers): 
   closers.add("queue", () => embedded.close());
   const asked = new Set<string>();
   const queue: Queue = mode === "daemon" ? embedded : rememberKnocks(embedded, asked);
-  const storages = openStorages(config, wrapStorage);
+  const storages = openStorages(config, { log, clock, wrap });
   const ports: ControlPorts = { catalog, storages, signer: keys.signer, clock, newId: idFactory(), log, queue };
   // Somebody waits for the one job of a command: its error is worth more than another try.
   const all: ControlSettings = { ...DEFAULT_SETTINGS, ...leaseSettings(options), agentSilentMs: config.agents.silentAfter, ownPools: options.parts === "server" ? [] : [LOCAL_POOL], ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
@@ -218,7 +218,8 @@ async function cancelAsked(client: Client, { asked }: Core): Promise<void> {
   }
 }
 
-function contextOf({ clock, log, wrapStorage, mode, parts, config: started }: UpOptions, core: Core, state: StateDir): ServerContext {
+function contextOf(options: UpOptions, core: Core, state: StateDir): ServerContext {
+  const { clock, log, mode, parts, config: started } = options;
   const { current, ports, dispatcher, keys } = core;
   const keyholder = keyholderIn(() => current.config, { verifyGrant: grantVerifier(keys.signer.publicKey), log, clock });
   return {
@@ -236,7 +237,7 @@ function contextOf({ clock, log, wrapStorage, mode, parts, config: started }: Up
         return config;
       },
       // What comes here was made by `parse` above: it is a whole configuration.
-      applied: (desired) => takeOver(core, desired as Config, wrapStorage),
+      applied: (desired) => takeOver(core, desired as Config, options),
     },
     // A command in its own process has nobody else to serve an instance.
     ownPools: mode === "daemon" ? [LOCAL_POOL] : null,
@@ -254,9 +255,9 @@ function requireSameState(now: Config, next: Config): Config {
 }
 
 /** Opens the repositories of an applied configuration in place of the ones before. */
-async function takeOver(core: Core, config: Config, wrapStorage: UpOptions["wrapStorage"]): Promise<void> {
+async function takeOver(core: Core, config: Config, { wrapStorage, log, clock }: UpOptions): Promise<void> {
   const { current, storages, ports } = core;
-  const opened = openStorages(config, wrapStorage);
+  const opened = openStorages(config, { log, clock, wrap: wrapStorage });
   storages.clear();
   for (const [name, storage] of opened) storages.set(name, storage);
   current.config = config;
@@ -277,7 +278,7 @@ async function startAgent(options: UpOptions, at: { state: StateDir; core: Core;
     pools: [LOCAL_POOL],
     engines: new Map(engines.map((engine) => [engine.kind, engine])),
     maxJobs: config.agent.maxJobs,
-    ...buffersOf(config.agent, clock),
+    buffers: buffersOf(config.agent),
     pollEveryMs: mode === "daemon" ? POLL_EVERY_MS : null,
     scratchRoot: at.state.scratchRoot,
     sandboxUser: await sandboxUserFrom(config.agent.sandboxUser),

@@ -5,7 +5,6 @@ import type { Clock } from "../lib/clock.ts";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import type { NewId } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
-import type { Pace } from "../lib/pace.ts";
 import type { RunAs } from "../lib/process.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { api } from "../model/api/index.ts";
@@ -31,8 +30,6 @@ export interface AttemptWorld {
   readonly sandboxUser: RunAs | undefined;
   readonly scratchDir: string;
   readonly buffers: Buffers;
-  /** Slows uploads down to the agent's limit; without it they go as fast as they can. */
-  readonly uploadPace?: Pace | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
   readonly onEnd: JobPorts["onEnd"];
@@ -90,7 +87,7 @@ function putObject(world: AttemptWorld, object: NewObject): Promise<void> {
   return retrying(world, `store ${object.name}`, async (failures) => {
     const grant = await putGrant(world, object);
     try {
-      await world.gate.put(grant, world.uploadPace?.paced(object.chunks, world.signal) ?? object.chunks, world.signal);
+      await world.gate.put(grant, object.chunks, world.signal);
     } catch (error) {
       if (!isHoldfastError(error, "OBJECT_EXISTS") || failures === 0) throw error;
       await confirmOwnWrite(world, grant, error);

@@ -5,7 +5,6 @@ import type { Clock } from "../lib/clock.ts";
 import { HoldfastError, isHoldfastError, toErrorRecord } from "../lib/errors.ts";
 import type { NewId } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
-import type { Pace } from "../lib/pace.ts";
 import type { RunAs } from "../lib/process.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { api } from "../model/api/index.ts";
@@ -26,8 +25,6 @@ export interface AttemptSettings {
   readonly scratchRoot: string;
   /** What each backup may hold between its tool and the repository; 128 MiB of memory and 8 GiB of disk unless told. */
   readonly buffers?: AgentBuffers;
-  /** The limit that all uploads share; none unless told. */
-  readonly uploadPace?: Pace | undefined;
   readonly sandboxUser: RunAs | undefined;
   readonly clock: Clock;
   readonly log: Log;

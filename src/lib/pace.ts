@@ -20,7 +20,7 @@ export class Pace {
   }
 
   /** The same bytes, no faster than the limit; throws the signal's reason when it aborts during a wait. */
-  async *paced(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *paced(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
       for (let offset = 0; offset < chunk.byteLength; offset += SLICE_BYTES) {
         const slice = chunk.subarray(offset, offset + SLICE_BYTES);
@@ -31,7 +31,7 @@ export class Pace {
   }
 
   /** Streams side by side take turns: each slice takes the next place in time. */
-  async #turn(sizeBytes: number, signal: AbortSignal): Promise<void> {
+  async #turn(sizeBytes: number, signal: AbortSignal | undefined): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     this.#sentAtMs = Math.max(this.#sentAtMs, nowMs - CREDIT_MS) + sizeBytes / this.#bytesPerMs;
     if (this.#sentAtMs > nowMs) await this.#wait(this.#sentAtMs - nowMs, signal);

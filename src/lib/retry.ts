@@ -8,7 +8,7 @@ export interface RetryOptions {
   readonly firstPauseMs: number;
   readonly maxPauseMs: number;
   /** Ends the waiting; its reason is thrown. */
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   readonly onRetry?: (error: unknown, pauseMs: number) => void;
   /** In [0, 1); stands in for chance in tests. */
   readonly random?: () => number;
@@ -28,11 +28,11 @@ export function pauseMs(failures: number, options: Pick<RetryOptions, "firstPaus
 /** Runs the operation again while its error says that this may help; throws the last error otherwise. `failures` counts from 0. */
 export async function retry<T>(operation: (failures: number) => Promise<T>, options: RetryOptions): Promise<T> {
   for (let failures = 0; ; failures += 1) {
-    options.signal.throwIfAborted();
+    options.signal?.throwIfAborted();
     try {
       return await operation(failures);
     } catch (error) {
-      options.signal.throwIfAborted();
+      options.signal?.throwIfAborted();
       if (!mayRetry(error) || failures + 1 >= options.tries) throw error;
       const waitMs = pauseMs(failures + 1, options);
       options.onRetry?.(error, waitMs);

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { OfferedGrant } from "../model/grant.ts";
+import type { Body } from "./storage.ts";
 
 /**
  * The only door between an agent and a repository: it opens for a signed grant and for exactly the object it names.
@@ -9,7 +10,7 @@ import type { OfferedGrant } from "../model/grant.ts";
 export interface ObjectGate {
   /** True when it sends to the store itself what the server has signed for it: then grants are asked for with their requests. */
   readonly takesRequests?: boolean;
-  put(grant: OfferedGrant, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
+  put(grant: OfferedGrant, body: Body, signal: AbortSignal): Promise<void>;
   /**
    * Takes a grant to put and tells whether its object is already stored with exactly the size and hash that the grant
    * names: how a write whose answer was lost is confirmed. A gate without it cannot confirm, and the write fails.

@@ -7,7 +7,7 @@ import { writeAll } from "../lib/write-all.ts";
 import { checkKey, UNFINISHED_FOLDER } from "./keys.ts";
 import { fileSystemError, systemCode } from "./local-errors.ts";
 import { receivedBody } from "./received-body.ts";
-import type { PutOptions, StoredObject } from "./storage.ts";
+import type { Body, PutOptions, StoredObject } from "./storage.ts";
 
 const FILE_MODE = 0o640;
 /** A gateway and a server that are different users share a directory by its group, where their umask lets the group write. */
@@ -17,7 +17,7 @@ const LINK_TRIES = 20;
 
 export interface NewObject {
   readonly key: string;
-  readonly body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  readonly body: Body;
   readonly options: PutOptions;
 }
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { HoldfastError } from "../lib/errors.ts";
 import { checkKey, checkRange, compareKeys } from "./keys.ts";
 import { receivedBody } from "./received-body.ts";
-import { defineStorage, type GetOptions, type PutOptions, type Storage, type StoredObject } from "./storage.ts";
+import { type Body, defineStorage, type GetOptions, type PutOptions, type Storage, type StoredObject } from "./storage.ts";
 
 /** A repository that is gone with the process: for tests only, so it does not stand in the list of drivers. */
 export const memoryStorage = defineStorage({
@@ -16,7 +16,7 @@ export const memoryStorage = defineStorage({
 class MemoryStorage implements Storage {
   readonly #objects = new Map<string, Buffer>();
 
-  async put(key: string, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
+  async put(key: string, body: Body, options: PutOptions): Promise<StoredObject> {
     checkKey(key);
     options.signal?.throwIfAborted();
     this.#refuseTaken(key);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { HoldfastError } from "../lib/errors.ts";
 import { provenSha256 } from "../lib/proven-body.ts";
-import type { PutOptions } from "./storage.ts";
+import type { Body, PutOptions } from "./storage.ts";
 
 /**
  * The chunks of a body as they come. Throws OBJECT_DAMAGED as soon as there are more bytes than promised, and after the
@@ -10,7 +10,7 @@ import type { PutOptions } from "./storage.ts";
  */
 export async function* receivedBody(
   key: string,
-  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  body: Body,
   { sizeBytes, sha256, signal }: PutOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const hash = provenSha256(body) === sha256 ? null : createHash("sha256");

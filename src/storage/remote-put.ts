@@ -4,8 +4,7 @@ import { checkKey } from "./keys.ts";
 import { lastOnceChecked, receivedBody } from "./received-body.ts";
 import { type RemoteCall, type RemotePlace, startCall } from "./remote-call.ts";
 import type { RemoteDialect } from "./remote-dialect.ts";
-
-type Body = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+import type { Body } from "./storage.ts";
 
 /** Small enough that a slow line is not taken for a silent one. */
 const SLICE_BYTES = 512 * 1024;

@@ -1,6 +1,10 @@
 import type { Readable } from "node:stream";
 import type { z } from "zod";
 import type { SignedRequest } from "../model/grant.ts";
+import type { SendRequest } from "./requests.ts";
+
+/** What an object is written from. An array can be sent again after a failure; what can be read only once cannot. */
+export type Body = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export interface StoredObject {
   readonly key: string;
@@ -33,7 +37,7 @@ export interface Storage {
    * when the place says so. Only where STORAGE_FAILED says that the answer was lost and the place cannot be asked may
    * the object be there: a later put of it throws OBJECT_EXISTS.
    */
-  put(key: string, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject>;
+  put(key: string, body: Body, options: PutOptions): Promise<StoredObject>;
   /** Throws OBJECT_NOT_FOUND before the first byte when there is none. */
   get(key: string, options?: GetOptions): Promise<Readable>;
   /** Null when there is no such object. */
@@ -97,9 +101,12 @@ export interface ObjectLock {
 export interface StorageDriver<Options = unknown> {
   readonly kind: string;
   readonly title: string;
+  /** True where a store elsewhere is asked, request by request. */
+  readonly sendsRequests?: boolean;
   /** Checks the `options` of a repository in the configuration. Secrets are marked with `.meta({ secret: true })`. */
   readonly options: z.ZodType<Options>;
-  open(options: Options): Storage;
+  /** Nothing is asked yet. A driver of a store elsewhere sends each of its requests through `send`. */
+  open(options: Options, send?: SendRequest): Storage;
 }
 
 export function defineStorage<Options>(driver: StorageDriver<Options>): StorageDriver<Options> {

@@ -5,6 +5,7 @@ import { HoldfastError } from "../../lib/errors.ts";
 import { endsWith, onGivenUp } from "../../lib/given-up.ts";
 import { mayRetry, pauseMs } from "../../lib/retry.ts";
 import { checkRange, holdsBytes } from "../keys.ts";
+import { REQUEST_RETRIES } from "../requests.ts";
 import type { GetOptions } from "../storage.ts";
 import { contentRangeFrom, rangeHeader } from "./answer-headers.ts";
 import { isStatus, s3Error } from "./errors.ts";
@@ -104,7 +105,7 @@ async function* bytesOf(place: S3Place, key: string, first: Answer, signal: Abor
   // Bytes that come make good for failures before them: what counts is how often nothing comes.
   for (let failures = 0; reached < range.end; ) {
     try {
-      answer ??= await open(place, key, { range: { start: reached, end: range.end }, etag, signal });
+      answer ??= await place.send(() => open(place, key, { range: { start: reached, end: range.end }, etag, signal }), { signal, isTriedOnce: true });
       for await (const chunk of addAbortSignal(signal, answer.body)) {
         const { byteLength } = chunk as Uint8Array;
         if (reached + byteLength > range.end) throw new HoldfastError("STORAGE_FAILED", `More bytes than asked for came of ${place.nameOf(key)}.`);
@@ -117,8 +118,8 @@ async function* bytesOf(place: S3Place, key: string, first: Answer, signal: Abor
       signal.throwIfAborted();
       failures += 1;
       const told = s3Error(error, "read", place.nameOf(key));
-      if (!mayRetry(told) || failures >= place.retries.tries) throw told;
-      await delay(pauseMs(failures, place.retries), signal);
+      if (!mayRetry(told) || failures >= REQUEST_RETRIES.tries) throw told;
+      await delay(pauseMs(failures, REQUEST_RETRIES), signal);
     } finally {
       answer?.body.destroy();
       answer = undefined;

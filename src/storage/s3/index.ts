@@ -1,3 +1,4 @@
+import type { SendRequest } from "../requests.ts";
 import { defineStorage, type ObjectLock, type RequestSigner, type Storage } from "../storage.ts";
 import { describePlace, type S3Options, s3OptionsSchema } from "./options.ts";
 
@@ -5,14 +6,15 @@ import { describePlace, type S3Options, s3OptionsSchema } from "./options.ts";
 export const s3Storage = defineStorage({
   kind: "s3",
   title: "A bucket of an object store that speaks S3",
+  sendsRequests: true,
   options: s3OptionsSchema,
   open: openBucket,
 });
 
 /** The library that speaks S3 is large, and most commands need none of it: it is loaded with the first request. */
-function openBucket(options: S3Options): Storage {
+function openBucket(options: S3Options, send?: SendRequest): Storage {
   let loaded: Promise<Storage> | undefined;
-  const storage = (): Promise<Storage> => (loaded ??= import("./storage.ts").then((driver) => driver.s3Storage(options)));
+  const storage = (): Promise<Storage> => (loaded ??= import("./storage.ts").then((driver) => driver.s3Storage(options, send)));
   const sign = async (): Promise<RequestSigner> => (await storage()).sign as RequestSigner;
   const lock = async (): Promise<ObjectLock> => (await storage()).lock as ObjectLock;
   return {

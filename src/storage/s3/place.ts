@@ -2,14 +2,12 @@ import { S3Client, type StorageClass } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import { retry, type RetryOptions } from "../../lib/retry.ts";
 import { checkKey } from "../keys.ts";
+import { type RequestTerms, sendAgain, sendPlainly, type SendRequest } from "../requests.ts";
 import { credentialsFrom } from "./credentials.ts";
 import { s3Error } from "./errors.ts";
 import { describePlace, type LockOptions, type S3Options } from "./options.ts";
 
-/** For the moments in which a store is busy or a connection breaks; longer trouble is for whoever called. */
-const RETRIES = { tries: 5, firstPauseMs: 100, maxPauseMs: 5_000 } as const;
 const CONNECT_TIMEOUT_MS = 10_000;
 const SOCKETS = 64;
 
@@ -19,7 +17,8 @@ export interface S3Place {
   readonly bucket: string;
   readonly lock: LockOptions | undefined;
   readonly storageClass: StorageClass | undefined;
-  readonly retries: Omit<RetryOptions, "signal">;
+  /** Every request goes through it. */
+  readonly send: SendRequest;
   /** The key in the bucket; throws INPUT_INVALID unless it is one that every driver can store. */
   keyOf(key: string): string;
   /** What the keys of this repository begin with in the bucket. */
@@ -29,13 +28,12 @@ export interface S3Place {
   readonly name: string;
 }
 
-const never = new AbortController().signal;
 const silent = (): void => undefined;
 /** What the library has to say it also throws. */
 const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
 
 /** Nothing is asked yet. */
-export function s3Place(options: S3Options): S3Place {
+export function s3Place(options: S3Options, send: SendRequest = sendAgain(sendPlainly)): S3Place {
   const prefix = options.prefix === undefined ? "" : `${options.prefix}/`;
   const name = describePlace(options);
   return {
@@ -44,7 +42,7 @@ export function s3Place(options: S3Options): S3Place {
     lock: options.lock,
     // Stores other than Amazon's have classes of their own.
     storageClass: options.storageClass as StorageClass | undefined,
-    retries: RETRIES,
+    send,
     keyOf: (key) => {
       checkKey(key);
       checkKey(`${prefix}${key}`);
@@ -68,7 +66,7 @@ function clientOf(options: S3Options): S3Client {
     forcePathStyle: (options.style ?? (options.endpoint === undefined ? "virtual-host" : "path")) === "path",
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
-    // Tries are made here, where it is known whether a body can be sent again and what a lost answer means.
+    // Other tries are ours, where it is known whether a body can be sent again and what a lost answer means.
     maxAttempts: 1,
     // A wrong clock also makes wrong locks: it is told, not corrected.
     disableClockSkewCorrection: true,
@@ -83,18 +81,15 @@ function clientOf(options: S3Options): S3Client {
   });
 }
 
-/** Asks, and asks again while that may help; errors are in the words of the one table. `action`: "stored". */
-export function ask<T>(place: S3Place, about: { action: string; name: string; signal?: AbortSignal | undefined }, operation: () => Promise<T>): Promise<T> {
-  return retry(
-    async () => {
-      try {
-        return await operation();
-      } catch (error) {
-        throw s3Error(error, about.action, about.name);
-      }
-    },
-    { ...place.retries, signal: about.signal ?? never },
-  );
+/** Asks, as often as it takes; errors are in the words of the one table. `action`: "stored". */
+export function ask<T>(place: S3Place, about: { action: string; name: string } & RequestTerms, operation: () => Promise<T>): Promise<T> {
+  return place.send(async () => {
+    try {
+      return await operation();
+    } catch (error) {
+      throw s3Error(error, about.action, about.name);
+    }
+  }, about);
 }
 
 /** The SDK takes no `undefined` for a signal. */

@@ -1,9 +1,9 @@
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { Readable } from "node:stream";
 import { HoldfastError, isHoldfastError } from "../../lib/errors.ts";
-import { retry } from "../../lib/retry.ts";
+import { isReadableAgain } from "../paced-body.ts";
 import { lastOnceChecked, receivedBody } from "../received-body.ts";
-import type { PutOptions, StoredObject } from "../storage.ts";
+import type { Body, PutOptions, StoredObject } from "../storage.ts";
 import { SHA256_METADATA } from "./answer-headers.ts";
 import { isPlainRefusal, isStatus, s3Error } from "./errors.ts";
 import { headObject } from "./head.ts";
@@ -11,8 +11,6 @@ import { type S3Place, within } from "./place.ts";
 
 /** The most that one request stores. Packs are far smaller, and only one request has one SHA-256. */
 const PUT_LIMIT_BYTES = 5 * 1024 ** 3;
-
-type Body = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export interface NewObject {
   readonly key: string;
@@ -31,8 +29,7 @@ export async function putObject(place: S3Place, object: NewObject): Promise<Stor
   options.signal?.throwIfAborted();
   requireOneRequest(place, { key, sizeBytes: options.sizeBytes });
   const sending = new Sending(place, object);
-  const tries = isReadableAgain(body) ? place.retries.tries : 1;
-  await retry(() => sending.once(), { ...place.retries, tries, signal: options.signal ?? new AbortController().signal });
+  await place.send(() => sending.once(), { signal: options.signal, isTriedOnce: !isReadableAgain(body) });
   if (sending.bodyFailure !== undefined) throw sending.bodyFailure.error;
   return { key, sizeBytes: options.sizeBytes };
 }
@@ -40,11 +37,6 @@ export async function putObject(place: S3Place, object: NewObject): Promise<Stor
 /** Throws INPUT_INVALID for more than one request stores. */
 export function requireOneRequest(place: S3Place, { key, sizeBytes }: StoredObject): void {
   if (sizeBytes > PUT_LIMIT_BYTES) throw new HoldfastError("INPUT_INVALID", `${key} has ${String(sizeBytes)} bytes; an object of the ${place.name} can have ${String(PUT_LIMIT_BYTES)}.`);
-}
-
-/** An array begins anew whenever it is read; a generator or stream does not. */
-function isReadableAgain(body: Body): boolean {
-  return Symbol.iterator in body && (body[Symbol.iterator]() as unknown) !== body;
 }
 
 class Sending {

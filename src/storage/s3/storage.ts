@@ -1,3 +1,4 @@
+import type { SendRequest } from "../requests.ts";
 import type { Storage } from "../storage.ts";
 import { deleteObjects } from "./delete.ts";
 import { getObject } from "./get.ts";
@@ -11,8 +12,8 @@ import { requestSigner } from "./sign.ts";
 import { requireSuitable } from "./suitable.ts";
 
 /** A bucket as a repository. Nothing is asked yet. */
-export function s3Storage(options: S3Options): Storage {
-  const place = s3Place(options);
+export function s3Storage(options: S3Options, send?: SendRequest): Storage {
+  const place = s3Place(options, send);
   let suitable: Promise<void> | undefined;
   // Asked before the first write, and again only when it could not be told.
   const requireSuitableOnce = (): Promise<void> =>
