@@ -25,6 +25,14 @@ describe("isIncompressible", () => {
     expect(isIncompressible(plain)).toBe(expected);
   });
 
+  it("gives back what it looked with, without waiting for the garbage collector", () => {
+    const plain = randomBytes(MIB);
+    isIncompressible(plain);
+    const beforeBytes = process.memoryUsage().arrayBuffers;
+    for (let time = 0; time < 64; time += 1) isIncompressible(plain);
+    expect(process.memoryUsage().arrayBuffers - beforeBytes).toBeLessThan(MIB);
+  });
+
   it("keeps the frame ordinary and hardly larger than it would be", () => {
     const plain = randomBytes(MIB);
     const stored = compressFrame(plain, STORE_LEVEL);

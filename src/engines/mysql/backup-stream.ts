@@ -27,8 +27,8 @@ export interface StreamSpec {
   readonly check: () => Promise<void>;
 }
 
-/** Chunks of odd sizes that wait beside each other leave gaps in the allocator's heap, the more of them wait (measured: 64 MiB of gaps with 1 MiB waiting, 27 with 128 KiB). */
-const HIGH_WATER_BYTES = 262_144;
+/** Of 64 KiB, passed on one by one: whoever reads a stream of bytes gets all that wait joined into a copy. */
+const CHUNKS_WAITING = 4;
 const KILL_AFTER_MS = 5_000;
 
 /**
@@ -50,7 +50,7 @@ export function watchBackup(spec: StreamSpec): WatchedStream {
     files = found;
   });
   // Whoever gives the stream up must not leave a tool behind that holds backup locks, be it one that hangs.
-  const stream = onGivenUp(Readable.from(chunks, { objectMode: false, highWaterMark: HIGH_WATER_BYTES }), () => {
+  const stream = onGivenUp(Readable.from(chunks, { objectMode: true, highWaterMark: CHUNKS_WAITING }), () => {
     if (files === null) stop(tool);
   });
   return { stream: handOverChunks(stream), phase: () => log.phase(), files: () => files };
