@@ -9,6 +9,11 @@ const BUFFER_BYTES_AT_LEAST = 32 * 1024 ** 2;
 export const agentLimits = {
   maxJobs: z.number().int().min(1).max(64).default(2).describe("Attempts side by side; shipping of logs does not count."),
   sandboxUser: z.string().min(1).optional().describe("Account of throwaway servers when Holdfast runs as root."),
+  toolPath: z
+    .array(z.string().min(1).meta({ path: true }))
+    .min(1)
+    .optional()
+    .describe("Directories in which the databases' tools are looked for, before the system's own; then the PATH of the process does not count."),
   bufferBytes: sizeSchema
     .refine((sizeBytes) => sizeBytes >= BUFFER_BYTES_AT_LEAST, "must be at least 32MiB")
     .prefault("128MiB")
@@ -23,6 +28,8 @@ export const agentLimits = {
 export interface AgentLimits {
   readonly maxJobs: number;
   readonly sandboxUser?: string | undefined;
+  /** Absolute. */
+  readonly toolPath?: readonly string[] | undefined;
   readonly bufferBytes: number;
   readonly spoolBytes: number;
   /** Absolute. */

@@ -18,6 +18,7 @@ import { api } from "./model/api/index.ts";
 import { checkedFingerprint } from "./profiles.ts";
 import { seenRecipients } from "./seen-recipients.ts";
 import { keepCompiledCode, prepareStateDir, stateDirAt } from "./state-dir.ts";
+import { pinTools } from "./tool-path.ts";
 
 /** Also asked without a knock, should one be lost. */
 const POLL_EVERY_MS = 5_000;
@@ -35,6 +36,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
   const identity = readIdentity(config.stateDir);
   const state = stateDirAt(config.stateDir);
   keepCompiledCode(state.cachePath, process.env);
+  pinTools(config.toolPath, process.env);
   const client = clientOf(identity, config.stateDir);
   const gates = await agentGates(config, { publicKey: identity.signingPublicKey, clock, log });
   if (gates.openedHere.length > 0) log.warn({ repositories: gates.openedHere }, "this machine opens repositories itself: whoever is root here has what opens them; a gateway keeps that elsewhere");

@@ -42,6 +42,7 @@ import { readSignedRecipients } from "./signed-recipients.ts";
 import { keepCompiledCode, prepareStateDir, type ServerKeys, serverKeys, type StateDir, stateDirAt } from "./state-dir.ts";
 import type { Storage } from "./storage/storage.ts";
 import { openStorages } from "./storages.ts";
+import { pinTools } from "./tool-path.ts";
 import { productVersion } from "./version.ts";
 
 export interface UpOptions {
@@ -77,6 +78,7 @@ export async function startUp(options: UpOptions): Promise<Up> {
     const state = stateDirAt(options.config.stateDir);
     await prepareStateDir(state);
     keepCompiledCode(state.cachePath, process.env);
+    pinTools(options.config.agent.toolPath, process.env);
     const core = await openCore(options, state, closers);
     if (options.mode === "daemon") await takeUp(options, core);
     const client = await serve(options, { state, core, closers });
