@@ -36,10 +36,10 @@ export interface AgentGates {
 export async function agentGates({ repositories, uploadBytesPerS }: Pick<AgentConfig, "repositories" | "uploadBytesPerS">, here: Omit<HereOptions, "repositories"> & { readonly log: Log }): Promise<AgentGates> {
   const gates = new Map<string, ObjectGate>();
   const elsewhere: GateElsewhere[] = [];
-  const openedHere = openStorages({ repositories: Object.fromEntries(Object.entries(repositories).filter(([, { kind }]) => wayOf(kind) === undefined)) }, here);
+  const named = Object.entries(repositories).map(([name, repository]) => ({ name, repository, way: ways.find(({ kind }) => kind === repository.kind) }));
+  const openedHere = openStorages({ repositories: Object.fromEntries(named.filter(({ way }) => way === undefined).map(({ name, repository }) => [name, repository])) }, here);
   const hereGate = openGate({ ...here, repositories: openedHere });
-  for (const [name, { kind, options, limits = {} }] of Object.entries(repositories)) {
-    const way = wayOf(kind);
+  for (const { name, repository: { options, limits = {} }, way } of named) {
     const gate = await way?.open(way.options.parse(options), `repositories.${name}.options`);
     gates.set(name, gate === undefined ? hereGate : throttledGate(gate, limits, here.clock));
     if (gate !== undefined) elsewhere.push(gate);
@@ -51,8 +51,4 @@ export async function agentGates({ repositories, uploadBytesPerS }: Pick<AgentCo
       for (const gate of elsewhere) gate.close();
     },
   };
-}
-
-function wayOf(kind: string): (typeof ways)[number] | undefined {
-  return ways.find((way) => way.kind === kind);
 }

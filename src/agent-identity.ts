@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
-import { link, unlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
 import { HoldfastError } from "./lib/errors.ts";
-import { syncFolder } from "./lib/folders.ts";
+import { placePrivateFile } from "./lib/private-file.ts";
 import { replaceFile } from "./lib/replace-file.ts";
 import { idSchema, nameSchema } from "./model/scalars.ts";
 
@@ -41,18 +40,7 @@ export function readIdentity(stateDir: string): AgentIdentity {
 
 /** Keeps a new identity; REFUSED when there is one. */
 export async function keepIdentity(stateDir: string, identity: AgentIdentity): Promise<void> {
-  const path = identityPath(stateDir);
-  const temporary = `${path}.new-${String(process.pid)}`;
-  await writeFile(temporary, textOf(identity), { mode: 0o600, flush: true });
-  try {
-    await link(temporary, path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "EEXIST") throw alreadyJoined(stateDir);
-    throw cause;
-  } finally {
-    await unlink(temporary);
-  }
-  await syncFolder(dirname(path));
+  if (!(await placePrivateFile(identityPath(stateDir), textOf(identity)))) throw alreadyJoined(stateDir);
 }
 
 /** Puts a rotated token in the place of the old one: one of the two is there at every instant. */

@@ -12,7 +12,7 @@ import type { Release } from "./keys/release.ts";
 import { openReleaseLog, type ReleaseLog } from "./keys/release-log.ts";
 import { keyholderHandler } from "./keys/serve-keyholder.ts";
 import { parseAddress } from "./lib/address.ts";
-import { Allowance } from "./lib/allowance.ts";
+import { perMinute } from "./lib/allowance.ts";
 import { type Clock, isoTime } from "./lib/clock.ts";
 import { HoldfastError } from "./lib/errors.ts";
 import { forwardClock } from "./lib/forward-clock.ts";
@@ -133,7 +133,7 @@ async function listen({ config, log }: KeyholderOptions, { clock, releases, clos
 }
 
 function recorder(releases: ReleaseLog, clock: Clock, log: Log): (release: Release, from: string) => Promise<void> {
-  const refusals = new Allowance({ perS: REFUSALS_PER_MINUTE / 60, burst: REFUSALS_PER_MINUTE }, clock);
+  const refusals = perMinute(REFUSALS_PER_MINUTE, clock);
   let uncounted = 0;
   return async (release, from) => {
     const words = { ...release, key: release.key.slice(0, 1_024), from };

@@ -6,9 +6,10 @@ import {
 } from "./model/server-state.ts"; // prettier-ignore
 import type { NamedPolicy } from "./catalog/policies.ts";
 import { readDocument } from "./control/stored-document.ts";
+import { verifiedDocument } from "./control/verified-document.ts";
 import { openSealedText } from "./keys/sealed-text.ts";
 import { HoldfastError, isHoldfastError } from "./lib/errors.ts";
-import { signerFrom, verifySigned } from "./lib/signing.ts";
+import { signerFrom } from "./lib/signing.ts";
 import type { Policy } from "./model/policy.ts";
 import type { Storage } from "./storage/storage.ts";
 
@@ -32,7 +33,6 @@ interface ReadFrom {
 
 type Body = ServerStateDocument | PolicyVersionDocument;
 
-const signedSchema = z.object({ kind: z.string(), body: z.unknown(), signature: z.object({ key: z.string(), value: z.string() }) });
 const policyTextSchema = z.object({ name: z.string(), version: z.number(), spec: z.record(z.string(), z.unknown()) });
 
 /**
@@ -83,8 +83,7 @@ async function readAll<B extends Body>({ storage, mark }: ReadFrom, refused: str
 }
 
 function checked<B extends Body>(key: string, text: string, mark: RepositoryMark, wanted: Wanted<B>): B {
-  const document = parsed(key, signedSchema, text);
-  const body = verifySigned({ ...document, body: document.body ?? null }, { kind: wanted.kind, publicKey: mark.signingPublicKey, name: key });
+  const { body } = verifiedDocument(text, { key, publicKey: mark.signingPublicKey, kind: wanted.kind });
   const result = wanted.schema.safeParse(body);
   if (!result.success) throw new HoldfastError("FORMAT_INVALID", `${key} is refused: this version cannot read it.`, { cause: result.error });
   const place = wanted.keyOf(result.data.documentId);

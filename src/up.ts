@@ -4,12 +4,14 @@ import { ownAgentGate } from "./agent-gate.ts";
 import { runAgent } from "./agent/index.ts";
 import { buffersOf } from "./agent-process.ts";
 import { agentNames } from "./catalog/agents.ts";
+import { newestEvent } from "./catalog/events.ts";
 import { inTransaction, openCatalog } from "./catalog/open-catalog.ts";
 import { type Client, createClient, inMemoryTransport } from "./client/index.ts";
 import { Closers } from "./closers.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { applyConfig } from "./control/apply-config.ts";
 import type { Dispatcher } from "./control/dispatch.ts";
+import { EventWatch } from "./control/event-watch.ts";
 import { frozenNow } from "./control/frozen.ts";
 import { giveUpAttempts } from "./control/give-up-attempts.ts";
 import { createGrants } from "./control/grants.ts";
@@ -226,6 +228,7 @@ function contextOf(options: UpOptions, core: Core, state: StateDir): ServerConte
   const keyholder = keyholderIn(() => current.config, { verifyGrant: grantVerifier(keys.signer.publicKey), log, clock });
   return {
     dispatcher,
+    eventWatch: new EventWatch(() => newestEvent(ports.catalog.db)),
     grants: createGrants(ports, dispatcher.settings),
     keyholder: keyholder.opens,
     openLogIndex: watchedLogIndex(ports, logIndexOpener(ports, keys.metadata.identity)),

@@ -21,8 +21,13 @@ export async function eventBounds(db: CatalogDb): Promise<{ oldest: number; newe
   return { oldest: row?.oldest ?? 0, newest: row?.newest ?? 0 };
 }
 
+/** 0 without any. */
+export async function newestEvent(db: CatalogDb): Promise<number> {
+  const row = await db.selectFrom("event").select((eb) => eb.fn.max<number | null>("id").as("newest")).executeTakeFirst();
+  return row?.newest ?? 0;
+}
+
 /** Forgets all but the newest. */
 export async function forgetEvents(db: CatalogDb, { keep }: { keep: number }): Promise<void> {
-  const { newest } = await eventBounds(db);
-  await db.deleteFrom("event").where("id", "<=", newest - keep).execute();
+  await db.deleteFrom("event").where("id", "<=", (await newestEvent(db)) - keep).execute();
 }

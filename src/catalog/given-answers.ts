@@ -3,12 +3,13 @@ import type { CatalogDb, CatalogSchema } from "./schema.ts";
 
 export type GivenAnswerRow = Selectable<CatalogSchema["givenAnswer"]>;
 
-/** Compare-and-set: false when this request was begun before. */
-export async function beginAnswer(db: CatalogDb, row: Pick<GivenAnswerRow, "id" | "requestSha256" | "beganAtMs">): Promise<boolean> {
+/** Compare-and-set: false when this request was begun before, and no earlier than `keptFromMs`. */
+export async function beginAnswer(db: CatalogDb, row: Pick<GivenAnswerRow, "id" | "requestSha256" | "beganAtMs">, keptFromMs: number): Promise<boolean> {
+  const begun = { ...row, isDone: 0, answer: null };
   const inserted = await db
     .insertInto("givenAnswer")
-    .values({ ...row, isDone: 0, answer: null })
-    .onConflict((conflict) => conflict.column("id").doNothing())
+    .values(begun)
+    .onConflict((conflict) => conflict.column("id").doUpdateSet(begun).where("givenAnswer.beganAtMs", "<", keptFromMs))
     .executeTakeFirst();
   return (inserted.numInsertedOrUpdatedRows ?? 0n) > 0n;
 }

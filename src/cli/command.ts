@@ -88,7 +88,7 @@ export interface OptionSpec {
   readonly required?: boolean;
 }
 
-/** One command, one file. `name` is noun and verb: `backup run`. The words of an argument that `isList` come joined by a space. */
+/** One command, one file. `name` is noun and verb: `backup run`. `run` gets the words of an argument that `isList`, the last one, as `list`. */
 export interface Command {
   readonly name: string;
   readonly summary: string;
@@ -97,5 +97,5 @@ export interface Command {
   readonly arguments?: readonly { readonly name: string; readonly description: string; readonly optional?: boolean; readonly isList?: boolean }[];
   readonly options?: readonly OptionSpec[];
   readonly examples?: readonly string[];
-  run(context: CommandContext, args: Readonly<Record<string, string | undefined>>, options: Readonly<Record<string, unknown>>): Promise<void>;
+  run(context: CommandContext, args: Readonly<Record<string, string | undefined>>, options: Readonly<Record<string, unknown>>, list: readonly string[]): Promise<void>;
 }

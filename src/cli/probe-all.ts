@@ -8,10 +8,7 @@ import { watchJob } from "./watch-job.ts";
 
 /** Probes every instance now, so that a diagnosis rests on this minute and not on yesterday's probe; gives those that did not answer. */
 export async function probeAll(context: CommandContext, client: Client): Promise<Diagnosis[]> {
-  const instances = await allPages(async (page) => {
-    const { instances: entries, next } = await client.call(api.instances.list, page, context.signal);
-    return { entries, next };
-  });
+  const instances = await allPages("instances", (page) => client.call(api.instances.list, page, context.signal));
   const silent: Diagnosis[] = [];
   for (const { name } of instances.filter(({ removedAt }) => removedAt === null)) {
     try {

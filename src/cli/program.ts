@@ -156,15 +156,18 @@ function addCommand(parent: CommanderCommand, name: string, { command, host, out
   if (command.examples !== undefined) built.addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  $ ${example}`).join("\n")}`);
   built.action(async (...received: unknown[]) => {
     try {
-      await command.run(contextOf(built, host, output), argumentsOf(command, received), built.opts());
+      const { args, list } = wordsOf(command, received);
+      await command.run(contextOf(built, host, output), args, built.opts(), list);
     } catch (error) {
       throw withOwnHelp(error, pathOf(built));
     }
   });
 }
 
-function argumentsOf(command: Command, received: readonly unknown[]): Record<string, string | undefined> {
-  return Object.fromEntries((command.arguments ?? []).map(({ name, isList }, index) => [name, isList === true ? (received[index] as string[]).join(" ") : (received[index] as string | undefined)]));
+function wordsOf({ arguments: named = [] }: Command, received: readonly unknown[]): { args: Record<string, string | undefined>; list: readonly string[] } {
+  const listAt = named.findIndex(({ isList }) => isList === true);
+  const args = named.flatMap(({ name }, index) => (index === listAt ? [] : [[name, received[index] as string | undefined] as const]));
+  return { args: Object.fromEntries(args), list: listAt === -1 ? [] : (received[listAt] as string[]) };
 }
 
 function contextOf(built: CommanderCommand, host: ProgramHost, output: ProgramOutput): CommandContext {

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { delay } from "../lib/clock.ts";
 import { type ErrorCode, HoldfastError, isHoldfastError } from "../lib/errors.ts";
-import { pauseMs } from "../lib/retry.ts";
+import { retry } from "../lib/retry.ts";
 import { schemaFaults } from "../lib/schema-faults.ts";
 import { api } from "../model/api/index.ts";
 import type { Route } from "../model/api/route.ts";
@@ -17,6 +16,7 @@ export interface ClientOptions {
 const PAUSES = { firstPauseMs: 250, maxPauseMs: 2_000 };
 /** What another try may help against, from here. */
 const TRIED_AGAIN: readonly ErrorCode[] = ["UNREACHABLE", "TOO_MANY_REQUESTS", "REQUEST_UNFINISHED"];
+const mayHelp = (error: unknown): boolean => TRIED_AGAIN.some((code) => isHoldfastError(error, code));
 
 /** The typed client of the API over any transport. Throws what the server meant, and INTERNAL when an answer has not the promised form. */
 export function createClient(transport: Transport, { tries = 1, pauses = PAUSES }: ClientOptions = {}): Client {
@@ -29,7 +29,7 @@ export function createClient(transport: Transport, { tries = 1, pauses = PAUSES 
       const idempotencyKey = route.once !== undefined && tries > 1 ? randomUUID() : undefined;
       const send = (): Promise<unknown> => transport.request({ method: route.method, path, query, body, idempotencyKey, signal });
       const mayRepeat = route.method === "GET" || idempotencyKey !== undefined;
-      const answer = await sendAgain(send, { tries: mayRepeat ? tries : 1, pauses, signal });
+      const answer = await retry(send, { tries: mayRepeat ? tries : 1, ...pauses, mayRetry: mayHelp, signal });
       const parsed = route.output.safeParse(answer);
       if (parsed.success) return parsed.data;
       const faults = schemaFaults(parsed.error, route.output, answer).map(({ field, message }) => `${field}: ${message}`);
@@ -39,18 +39,6 @@ export function createClient(transport: Transport, { tries = 1, pauses = PAUSES 
       });
     },
   };
-}
-
-async function sendAgain(send: () => Promise<unknown>, { tries, pauses, signal }: Required<ClientOptions> & { signal: AbortSignal | undefined }): Promise<unknown> {
-  for (let failures = 1; ; failures += 1) {
-    try {
-      return await send();
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (failures >= tries || !TRIED_AGAIN.some((code) => isHoldfastError(error, code))) throw error;
-      await delay(pauseMs(failures, pauses), signal);
-    }
-  }
 }
 
 interface FilledRoute {

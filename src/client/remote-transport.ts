@@ -4,11 +4,9 @@ import type { Duplex } from "node:stream";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { isCertificateFault } from "../lib/certificate-fault.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import { exchange } from "../lib/exchange.ts";
 import { plainFingerprint } from "../lib/self-made-certificate.ts";
-import { readEvents } from "./event-reader.ts";
-import { readAnswer } from "./answer.ts";
-import { keyHeader, type Transport } from "./client.ts";
+import type { Transport } from "./client.ts";
+import { httpCalls } from "./http-calls.ts";
 
 export interface RemoteServer {
   /** `https://host:port`; `http://` only where the server was told to do without TLS. */
@@ -26,35 +24,14 @@ export function remoteTransport(server: RemoteServer): Transport {
   const keep: AgentOptions = { keepAlive: true, maxSockets: 16 };
   const agent = isTls ? (server.fingerprint === undefined ? new HttpsAgent(keep) : new PinnedAgent(keep, server.fingerprint)) : new HttpAgent(keep);
   const send = isTls ? httpsRequest : httpRequest;
-  return {
-    events: ({ path, query, signal }) => {
-      const url = new URL(path, base);
-      url.search = new URLSearchParams(query).toString();
+  return httpCalls({
+    open: (target, options) => send(new URL(target, base), { agent, ...options }),
+    headers: () => {
       const token = server.token();
-      const headers = { accept: "text/event-stream", ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
-      return readEvents(send(url, { agent, headers, ...(signal === undefined ? {} : { signal }) }));
+      return token === null ? {} : { authorization: `Bearer ${token}` };
     },
-    request: async ({ method, path, query, body, idempotencyKey, signal }) => {
-      signal?.throwIfAborted();
-      const url = new URL(path, base);
-      url.search = new URLSearchParams(query).toString();
-      const payload = body === undefined ? undefined : JSON.stringify(body);
-      const token = server.token();
-      const headers = {
-        accept: "application/json",
-        ...keyHeader(idempotencyKey),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-        ...(payload === undefined ? {} : { "content-type": "application/json", "content-length": String(Buffer.byteLength(payload)) }),
-      };
-      try {
-        const { status, text } = await exchange(send(url, { method, agent, headers, ...(signal === undefined ? {} : { signal }) }), payload);
-        return readAnswer(status, text);
-      } catch (error) {
-        signal?.throwIfAborted();
-        throw asUnreachable(error, base);
-      }
-    },
-  };
+    unreachable: (cause) => unreachable(cause, base),
+  });
 }
 
 /** USAGE unless it is the address of a server and nothing more. */
@@ -100,10 +77,9 @@ function untrusted(why: string, cause?: unknown): HoldfastError {
   return new HoldfastError("SERVER_UNTRUSTED", `The server is not the one that is meant: ${why}. Nothing was sent to it.`, cause === undefined ? {} : { cause });
 }
 
-function asUnreachable(error: unknown, { host }: URL): unknown {
-  if (error instanceof HoldfastError) return error;
-  const { code = "", message } = error as NodeJS.ErrnoException;
-  if (isCertificateFault(code)) return untrusted(`its certificate is not accepted (${message})`, error);
+function unreachable(cause: NodeJS.ErrnoException, { host }: URL): HoldfastError {
+  const { code = "", message } = cause;
+  if (isCertificateFault(code)) return untrusted(`its certificate is not accepted (${message})`, cause);
   const why = code === "ECONNREFUSED" ? "nobody listens there" : message;
-  return new HoldfastError("UNREACHABLE", `The server ${host} cannot be reached: ${why}.`, { cause: error, hint: "Look whether the server runs and listens on that address, and whether the network lets you through." });
+  return new HoldfastError("UNREACHABLE", `The server ${host} cannot be reached: ${why}.`, { cause, hint: "Look whether the server runs and listens on that address, and whether the network lets you through." });
 }

@@ -31,8 +31,7 @@ export async function answerOnce<T>(ports: Ports, request: KeyedRequest, act: ()
   const nowMs = ports.clock.nowMs();
   const id = sha256(canonicalJson([request.caller, request.key]));
   const requestSha256 = sha256(canonicalJson([request.route, request.input]));
-  await forgetOldAnswers(ports);
-  if (!(await beginAnswer(db, { id, requestSha256, beganAtMs: nowMs }))) return (await givenBefore(ports, { id, requestSha256 }, request)) as T;
+  if (!(await beginAnswer(db, { id, requestSha256, beganAtMs: nowMs }, nowMs - KEPT_MS))) return (await givenBefore(ports, { id, requestSha256 }, request)) as T;
   const answer = await act().catch(async (error: unknown) => {
     await forgetAnswer(db, id);
     throw error;

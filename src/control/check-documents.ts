@@ -5,6 +5,7 @@ import { getPiece } from "../catalog/segments.ts";
 import { reportDocument } from "../catalog/verifications.ts";
 import { isHoldfastError } from "../lib/errors.ts";
 import { jsonDifferences } from "../lib/json-differences.ts";
+import { jsonOrUndefined } from "../lib/json-or-undefined.ts";
 import { type Signed, verifySigned } from "../lib/signing.ts";
 import type { ExpectedObject } from "../model/check.ts";
 import { documentPlace, signedDocumentSchema } from "../model/document-place.ts";
@@ -27,10 +28,10 @@ export async function documentDamage(ports: ControlPorts, repository: string, ex
   const found = await readIfThere(ports, repository, key);
   if (found === null || documentSha256(found) === expected.sha256) return null;
   const written = await writtenDocument(ports, repository, expected);
-  const parsed = parseJson(found);
+  const parsed = jsonOrUndefined(found);
   const parts = parsed === undefined ? ["it is not JSON any more"] : [signatureWords(ports, key, parsed)];
   if (written === null) return parts.join("; ");
-  if (parsed !== undefined) parts.push(...jsonDifferences(parseJson(written), parsed, DIFFERENCES_SHOWN));
+  if (parsed !== undefined) parts.push(...jsonDifferences(jsonOrUndefined(written), parsed, DIFFERENCES_SHOWN));
   parts.push(`it differs from byte ${String(firstDifference(written, found))} on`);
   return parts.join("; ");
 }
@@ -41,14 +42,6 @@ async function readIfThere(ports: ControlPorts, repository: string, key: string)
   } catch (error) {
     if (isHoldfastError(error, "OBJECT_NOT_FOUND") || isHoldfastError(error, "FORMAT_INVALID")) return null;
     throw error;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 
@@ -132,7 +125,7 @@ export async function judgeStranger(ports: ControlPorts, repository: string, key
   if (text === null) return { kind: "gone" };
   // Its content was looked at when the repository was opened.
   if (key === REPOSITORY_MARK_KEY) return { kind: "ours", text };
-  const signed = readSigned(ports, key, parseJson(text));
+  const signed = readSigned(ports, key, jsonOrUndefined(text));
   if (signed === null) return { kind: "forged", detail: "this installation did not sign it as it is" };
   const place = documentPlace(signed);
   if (place === null) return { kind: "unknown", detail: `it is signed by this installation, as a ${signed.kind}, which this version does not know` };

@@ -11,6 +11,8 @@ const PAGE = 500;
 
 export const backupOwner = (backupId: string): string => `backup:${backupId}`;
 export const segmentOwner = (segmentId: string): string => `segment:${segmentId}`;
+/** The id of the piece of log that an object belongs to; null when it belongs to something else. */
+export const segmentOfOwner = (owner: string): string | null => (owner.startsWith(segmentOwner("")) ? owner.slice(segmentOwner("").length) : null);
 /** The mark has the same key in every repository. */
 export const documentOwner = (repository: string, key: string): string => (key === REPOSITORY_MARK_KEY ? `repository:${repository}` : `document:${key}`);
 

@@ -6,7 +6,7 @@ import { isoTime } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import type { ExpectedObject, ReadObject } from "../model/check.ts";
 import { documentDamage } from "./check-documents.ts";
-import { isStillExpected } from "./check-expected.ts";
+import { isStillExpected, segmentOfOwner } from "./check-expected.ts";
 import { requireRepositoryThere } from "./check-survey.ts";
 import { raiseDamage } from "./damage.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
@@ -37,7 +37,7 @@ export async function recordRead(ports: ControlPorts, claim: LeaseClaim, objects
     const owners = new Set(confirmed.map(({ owner }) => owner));
     const known = owners.size === 0 ? [] : await knownDamage(db, repository);
     // They come back when the check has ended, which may take days.
-    await keepForLonger(ports, db, [...owners].map((owner) => owner.replace(/^segment:/, "")));
+    await keepForLonger(ports, db, [...owners].flatMap((owner) => segmentOfOwner(owner) ?? []));
     for (const owner of owners) await raiseDamage(ports, db, owner, known.filter((each) => each.owner === owner));
   });
 }

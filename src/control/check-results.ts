@@ -9,7 +9,7 @@ import { HoldfastError } from "../lib/errors.ts";
 import { formatBytes } from "../lib/units.ts";
 import type { CheckFinding, CheckResult, Extent } from "../model/check.ts";
 import type { CheckOrder } from "../model/job.ts";
-import { isStillExpected } from "./check-expected.ts";
+import { isStillExpected, segmentOfOwner } from "./check-expected.ts";
 import { type Survey, surveyRepository } from "./check-survey.ts";
 import { DAMAGED_FINDING_KIND, raiseDamage } from "./damage.ts";
 import { succeedAttempt } from "./end-attempt.ts";
@@ -39,15 +39,13 @@ export async function finishCheck(ports: ControlPorts, claim: LeaseClaim): Promi
     const problems = await knownDamage(db, work.repository);
     const result = await resultOf(db, { attempt, work, survey }, { read, problems });
     if (!(await succeedAttempt(ports, db, attempt, result))) return;
-    for (const { key, owner, detail } of problems) await doubtOwner(ports, db, owner, `the check found ${key} damaged (${detail}).`);
+    for (const { key, owner, detail } of problems) {
+      const segmentId = segmentOfOwner(owner);
+      if (segmentId !== null) await doubtSegments(ports, db, [segmentId], `the check found ${key} damaged (${detail}).`);
+    }
     await settleFindings(ports, db, new Set([...[...survey.expected.values()].map(({ owner }) => owner), ...forgotten]), result);
   });
   await tryBringTailsBack(ports);
-}
-
-async function doubtOwner(ports: ControlPorts, db: CatalogDb, owner: string, why: string): Promise<void> {
-  const [noun, id = ""] = owner.split(":");
-  if (noun === "segment") await doubtSegments(ports, db, [id], why);
 }
 
 /** Gives the owners of what is not stored any more. */

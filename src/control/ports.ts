@@ -69,4 +69,3 @@ export function storageOf(ports: Pick<ControlPorts, "storages">, repository: str
   if (storage !== undefined) return storage;
   throw new HoldfastError("NOT_FOUND", `The configuration has no repository ${repository}.`, { hint: "Name it in the configuration again, then run `holdfast apply`." });
 }
-

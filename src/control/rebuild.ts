@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { backupRow, insertBackup, type StoredDocument } from "../catalog/backups.ts";
 import { insertHold, releaseHold } from "../catalog/holds.ts";
 import { insertInstance, listInstances } from "../catalog/instances.ts";
@@ -12,7 +12,6 @@ import type { Clock } from "../lib/clock.ts";
 import { isoTime } from "../lib/clock.ts";
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { verifySigned } from "../lib/signing.ts";
 import type { Frozen } from "../model/frozen.ts";
 import { HOLD_KIND, HOLD_RELEASE_KIND, holdDocumentSchema, holdReleaseDocumentSchema, holdReleaseKey } from "../model/hold.ts";
 import { holdKey, logPrefix, logSegmentSchema, type LogSegment, type Manifest, MANIFEST_KIND, manifestKey, manifestSchema, type RepositoryMark, SEGMENT_KIND, segmentKey, verificationKey } from "../model/manifest.ts"; // prettier-ignore
@@ -23,6 +22,7 @@ import { freeze } from "./frozen.ts";
 import { DEFAULT_SETTINGS } from "./ports.ts";
 import { doomReplaced } from "./replaced-tails.ts";
 import { documentFacts, readDocument } from "./stored-document.ts";
+import { verifiedDocument } from "./verified-document.ts";
 
 export interface Rebuilt {
   readonly backups: number;
@@ -55,8 +55,6 @@ type Found =
   | { readonly kind: "verification"; readonly report: z.infer<typeof verificationReportSchema>; readonly text: string }
   | { readonly kind: "hold"; readonly hold: z.infer<typeof holdDocumentSchema> }
   | { readonly kind: "release"; readonly release: z.infer<typeof holdReleaseDocumentSchema> };
-
-const signedSchema = z.object({ kind: z.string(), body: z.unknown(), signature: z.object({ key: z.string(), value: z.string() }) });
 
 /**
  * Fills a catalog from the signed documents of a repository: the same backups, chains and coverage as before it was
@@ -98,23 +96,12 @@ function isDocumentKey(key: string): boolean {
 
 /** The checked document; null for one whose kind this version does not import. */
 function readFound(key: string, text: string, mark: RepositoryMark): Found | null {
-  const envelope = signedSchema.safeParse(parseJson(key, text));
-  if (!envelope.success) throw new HoldfastError("FORMAT_INVALID", `${key} is refused: it is not a signed document.`);
-  const { data } = envelope;
-  const body = verifySigned({ ...data, body: data.body ?? null }, { kind: data.kind, publicKey: mark.signingPublicKey, name: key });
-  const found = foundOf(data.kind, body, { key, text });
+  const { kind, body } = verifiedDocument(text, { key, publicKey: mark.signingPublicKey });
+  const found = foundOf(kind, body, { key, text });
   if (found === null) return null;
   if (found.place !== key) throw new HoldfastError("FORMAT_INVALID", `${key} is refused: it belongs at ${found.place}.`);
   if (found.repositoryId !== mark.repositoryId) throw new HoldfastError("FORMAT_INVALID", `${key} is refused: it belongs to repository ${found.repositoryId}.`);
   return found.document;
-}
-
-function parseJson(key: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new HoldfastError("FORMAT_INVALID", `${key} is refused: it is not JSON.`, { cause: error });
-  }
 }
 
 function foundOf(kind: string, body: unknown, from: { key: string; text: string }): { document: Found; place: string; repositoryId: string } | null {

@@ -5,7 +5,7 @@ import { piecesFrom } from "../catalog/segments.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import type { Backup } from "../model/backup.ts";
 import { chainOf, failedVerification } from "../model/chain.ts";
-import { isDamagedBackup } from "../model/damage.ts";
+import { type Damage, isDamagedBackup } from "../model/damage.ts";
 import type { JobParams } from "../model/job-params.ts";
 import type { Job } from "../model/job.ts";
 import { logFileNumber } from "../model/position.ts";
@@ -41,9 +41,10 @@ export async function requestReseal(ports: ControlPorts, backupId: string): Prom
   const [open] = await openJobs(db, backup.instanceId, "reseal");
   if (open !== undefined) throw new HoldfastError("CONFLICT", `Backups of ${backup.instanceName} are being resealed by job ${open.id}.`, { hint: `Watch it with \`holdfast job watch ${open.id}\`, then ask again.` });
   const chain = chainOf(await backupsOfInstance(db, backup.instanceId), backupId);
-  await refuseUnsound(db, chain);
+  const damage = await knownDamageOf(db);
+  refuseUnsound(damage, chain);
   const { name, spec } = await policyOfInstance(db, backup.instanceId);
-  const { onto, links } = planReseal(await sealedLinks(db, chain), await soundCopies(db, chain), spec.recipients ?? []);
+  const { onto, links } = planReseal(await sealedLinks(db, chain), await soundCopies(db, damage, chain), spec.recipients ?? []);
   const [first, ...rest] = links;
   if (first === undefined) throw new HoldfastError("REFUSED", `Backup ${onto ?? backupId} and all that it builds on are sealed to exactly the recipients of policy ${name}${onto === backupId ? "" : `; it was resealed from ${backupId}`}.`, { hint: "Nothing is to be done. `holdfast backup show` names the recipients of a backup." });
   const params: JobParams = { kind: "reseal", backupId: first.backupId, parentId: onto, then: rest.map((link) => link.backupId) };
@@ -52,8 +53,7 @@ export async function requestReseal(ports: ControlPorts, backupId: string): Prom
 }
 
 /** The copy of what is bad would be as bad, and look as if it were not. */
-async function refuseUnsound(db: CatalogDb, chain: readonly Backup[]): Promise<void> {
-  const damage = await knownDamageOf(db);
+function refuseUnsound(damage: Damage, chain: readonly Backup[]): void {
   const damaged = chain.find((link) => isDamagedBackup(damage, link));
   if (damaged !== undefined) throw new HoldfastError("OBJECT_DAMAGED", `Backup ${damaged.backupId} is not resealed: ${damage.get(`backup:${damaged.backupId}`) ?? "what it builds on is damaged"}`);
   const failed = failedVerification(chain);
@@ -67,8 +67,7 @@ async function sealedLinks(db: CatalogDb, backups: readonly Backup[]): Promise<L
 }
 
 /** Earlier copies of a chain's links; the newest first, without what nobody would restore from. */
-async function soundCopies(db: CatalogDb, chain: readonly Backup[]): Promise<Link[]> {
-  const damage = await knownDamageOf(db);
+async function soundCopies(db: CatalogDb, damage: Damage, chain: readonly Backup[]): Promise<Link[]> {
   const copies = await backupsResealedFrom(db, chain.map(({ backupId, resealedFrom }) => resealedFrom ?? backupId));
   return sealedLinks(db, copies.filter((copy) => !isDamagedBackup(damage, copy) && copy.verification?.status !== "failed").reverse());
 }
@@ -78,4 +77,3 @@ async function logBehind(db: CatalogDb, { instanceId, timeline, facts }: Backup)
   const pieces = await piecesFrom(db, { instanceId, timeline, fromFile: logFileNumber(facts.logPosition.file) });
   return { pieces: pieces.length, storedBytes: pieces.reduce((sum, { segment }) => sum + segment.object.sizeBytes + segment.index.sizeBytes, 0) };
 }
-

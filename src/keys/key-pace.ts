@@ -1,4 +1,4 @@
-import { Allowance } from "../lib/allowance.ts";
+import { type Allowance, perMinute } from "../lib/allowance.ts";
 import type { Clock } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 
@@ -38,11 +38,6 @@ export class KeyPace {
   #forget(): void {
     for (const [attemptId, allowance] of this.#attempts) if (allowance.isFull) this.#attempts.delete(attemptId);
   }
-}
-
-/** After a rest a minute's worth may go out at once. */
-function perMinute(count: number, clock: Pick<Clock, "monotonicMs">): Allowance {
-  return new Allowance({ perS: count / 60, burst: count }, clock);
 }
 
 function refuse(waitMs: number, message: string): void {

@@ -2,7 +2,7 @@ import { request as httpRequest, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { parseAddress } from "../lib/address.ts";
 import { fromErrorRecord, HoldfastError } from "../lib/errors.ts";
-import { exchange } from "../lib/exchange.ts";
+import { exchange, isNobodyThere } from "../lib/exchange.ts";
 import { readNamedFile } from "../lib/named-file.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { agentRoutes } from "../model/api/agent.ts";
@@ -27,7 +27,7 @@ const ANSWER_LIMIT_BYTES = 1024 * 1024;
 /** A keyholder in a process of its own. Asking again is harmless: what was released is released again, and recorded twice. */
 export function remoteKeyholder(place: KeyholderPlace, retries: Omit<RetryOptions, "signal"> = RETRIES): RemoteKeyholder {
   const call = (method: string, path: string, body?: object): Promise<unknown> =>
-    retry(async () => ask(await connectionTo(place), { method, path, body: body === undefined ? "" : JSON.stringify(body), where: nameOf(place) }), { ...retries, signal: new AbortController().signal });
+    retry(async () => ask(await connectionTo(place), { method, path, body: body === undefined ? "" : JSON.stringify(body), where: nameOf(place) }), retries);
   return {
     open: async (requests) => {
       if (requests.length === 0) return [];
@@ -72,10 +72,8 @@ function documentOf(status: number, text: string): unknown {
   throw fromErrorRecord(document.error);
 }
 
-const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
-
 function unreachable(cause: NodeJS.ErrnoException, where: string): HoldfastError {
-  const why = NOBODY.has(cause.code ?? "") ? "nobody listens there" : cause.code === "EACCES" ? "this user may not open it" : cause.message;
+  const why = isNobodyThere(cause) ? "nobody listens there" : cause.code === "EACCES" ? "this user may not open it" : cause.message;
   const hint =
     cause.code === "EACCES"
       ? "Put this user into the group that `socket.group` of the keyholder's configuration names."

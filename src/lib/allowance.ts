@@ -37,3 +37,8 @@ export class Allowance {
     return this.waitMs() === 0 && this.#left >= this.#rate.burst;
   }
 }
+
+/** So many a minute; after a rest a minute's worth may go out at once. */
+export function perMinute(count: number, clock: Pick<Clock, "monotonicMs">): Allowance {
+  return new Allowance({ perS: count / 60, burst: count }, clock);
+}

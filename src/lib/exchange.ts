@@ -1,5 +1,12 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 
+const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTSOCK"]);
+
+/** True for errors of a Unix socket or address that mean: nobody listens there. */
+export function isNobodyThere({ code = "" }: NodeJS.ErrnoException): boolean {
+  return NOBODY.has(code);
+}
+
 /** Sends a request with its whole body and reads the whole answer, up to `limitBytes`. */
 export function exchange(call: ClientRequest, payload: string | undefined, limitBytes = Number.POSITIVE_INFINITY): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {

@@ -1,10 +1,11 @@
-import { open } from "node:fs/promises";
+import { link, open, unlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HoldfastError } from "./errors.ts";
 import { syncFolder } from "./folders.ts";
 
 /**
- * Writes a new file that only its owner may read, and makes sure that it is on disk. `what` names it, with its article.
+ * Writes a new file that only its owner may read, and makes sure that it is on disk. In place from the start: a stick's file
+ * system has no hard links, and no copy of a key may be left beside it. `what` names it, with its article.
  * Throws REFUSED when anything is there already: what a key file held would be lost for ever.
  */
 export async function createPrivateFile(path: string, text: string, what: string): Promise<void> {
@@ -20,6 +21,22 @@ export async function createPrivateFile(path: string, text: string, what: string
     await file.close();
   }
   await syncFolder(dirname(path));
+}
+
+/** The same where a half-written file would be in the way of another try: whole or not at all, also after a power cut. False when anything is there already. */
+export async function placePrivateFile(path: string, text: string): Promise<boolean> {
+  const temporary = `${path}.new-${String(process.pid)}`;
+  await writeFile(temporary, text, { mode: 0o600, flush: true });
+  try {
+    await link(temporary, path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw cause;
+  } finally {
+    await unlink(temporary);
+  }
+  await syncFolder(dirname(path));
+  return true;
 }
 
 /** The text of a secret file. Throws REFUSED when others than its owner can read or change it, and what `open` throws. `what` is its noun. */

@@ -9,6 +9,8 @@ export interface RetryOptions {
   readonly maxPauseMs: number;
   /** Ends the waiting; its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
+  /** Which errors another try may help against; what their table says unless told. */
+  readonly mayRetry?: (error: unknown) => boolean;
   readonly onRetry?: (error: unknown, pauseMs: number) => void;
   /** In [0, 1); stands in for chance in tests. */
   readonly random?: () => number;
@@ -33,7 +35,7 @@ export async function retry<T>(operation: (failures: number) => Promise<T>, opti
       return await operation(failures);
     } catch (error) {
       options.signal?.throwIfAborted();
-      if (!mayRetry(error) || failures + 1 >= options.tries) throw error;
+      if (!(options.mayRetry ?? mayRetry)(error) || failures + 1 >= options.tries) throw error;
       const waitMs = pauseMs(failures + 1, options);
       options.onRetry?.(error, waitMs);
       await delay(waitMs, options.signal);

@@ -2,10 +2,11 @@ import { z } from "zod";
 import { HOLD_KIND, HOLD_RELEASE_KIND, holdDocumentSchema, holdReleaseDocumentSchema, holdReleaseKey } from "./hold.ts";
 import { holdKey, logSegmentSchema, MANIFEST_KIND, manifestKey, manifestSchema, SEGMENT_KIND, segmentKey, verificationKey } from "./manifest.ts";
 import { POLICY_VERSION_KIND, policyVersionDocumentSchema, policyVersionKey, SERVER_STATE_KIND, serverStateDocumentSchema, serverStateKey } from "./server-state.ts";
+import { signedSchema } from "./signed.ts";
 import { VERIFICATION_KIND, verificationReportSchema } from "./verification.ts";
 
 /** Any signed document, before anybody has looked at its signature. */
-export const signedDocumentSchema = z.object({ kind: z.string(), body: z.unknown(), signature: z.object({ key: z.string(), value: z.string() }) });
+export const signedDocumentSchema = signedSchema(z.unknown());
 
 export interface DocumentPlace {
   /** The one key at which this document may lie. */

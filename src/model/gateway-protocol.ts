@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { HoldfastError } from "../lib/errors.ts";
+import { jsonOrUndefined } from "../lib/json-or-undefined.ts";
 import { type OfferedGrant, type SignedGrant, signedGrantSchema, withoutRequest } from "./grant.ts";
 
 /**
@@ -23,18 +24,10 @@ export function grantHeader(grant: OfferedGrant): string {
 export function readGrantHeader(header: string | undefined): SignedGrant {
   const [, text] = /^Holdfast-Grant ([A-Za-z0-9_-]+)$/.exec(header ?? "") ?? [];
   if (text === undefined) throw new HoldfastError("GRANT_INVALID", `The request has no header \`authorization: ${SCHEME} …\` with a grant.`);
-  const parsed = signedGrantSchema.safeParse(parseJson(Buffer.from(text, "base64url").toString("utf8")));
+  const parsed = signedGrantSchema.safeParse(jsonOrUndefined(Buffer.from(text, "base64url").toString("utf8")));
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the whole"}: ${message}`);
   throw new HoldfastError("GRANT_INVALID", `What the request carries as a grant is none: ${faults.join("; ")}.`, { cause: parsed.error });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const offsetSchema = z

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { idSchema, isoTimeSchema, nameSchema, sha256Schema, sizeBytesSchema } from "./scalars.ts";
+import { signedSchema } from "./signed.ts";
 
 export const GRANT_KIND = "holdfast-grant-v1";
 
@@ -19,11 +20,7 @@ export const grantSchema = z.object({
 });
 export type Grant = z.infer<typeof grantSchema>;
 
-export const signedGrantSchema = z.object({
-  kind: z.string(),
-  body: grantSchema,
-  signature: z.object({ key: z.string(), value: z.string() }),
-});
+export const signedGrantSchema = signedSchema(grantSchema);
 export type SignedGrant = z.infer<typeof signedGrantSchema>;
 
 /** A request to a store that the server has signed: whoever sends it exactly so, in time, needs no credentials. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isoTimeSchema } from "./scalars.ts";
+import { signedSchema } from "./signed.ts";
 
 export const RECIPIENTS_KIND = "holdfast-recipients-v1";
 
@@ -12,11 +13,7 @@ export const recipientListSchema = z.object({
 export type RecipientList = z.infer<typeof recipientListSchema>;
 
 /** The list with the signature of the organisation's key, which no server has. Orders carry it to agents that pin the key. */
-export const signedRecipientsSchema = z.object({
-  kind: z.string(),
-  body: recipientListSchema,
-  signature: z.object({ key: z.string(), value: z.string() }),
-});
+export const signedRecipientsSchema = signedSchema(recipientListSchema);
 export type SignedRecipients = z.infer<typeof signedRecipientsSchema>;
 
 /** Whether two lists name the same recipients, in whatever order. */

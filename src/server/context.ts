@@ -1,5 +1,6 @@
 import type { DesiredConfig } from "../control/apply-config.ts";
 import type { Dispatcher } from "../control/dispatch.ts";
+import type { EventWatch } from "../control/event-watch.ts";
 import type { Grants } from "../control/grants.ts";
 import type { OpenLogIndex } from "../control/plan-restore.ts";
 import type { Keyholder } from "../keys/keyholder.ts";
@@ -8,6 +9,8 @@ import type { Keyholder } from "../keys/keyholder.ts";
 export interface ServerContext {
   /** Ports, leases, settings and the maker of orders. */
   readonly dispatcher: Dispatcher;
+  /** Looks for new events, for all who listen. */
+  readonly eventWatch: EventWatch;
   readonly grants: Grants;
   readonly keyholder: Keyholder;
   /** Opens lists of groups with the server's own metadata key. */

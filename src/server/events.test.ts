@@ -5,7 +5,8 @@ import { createClient, remoteTransport } from "../client/index.ts";
 import { moveJob } from "../catalog/jobs.ts";
 import { openWorld, submit, type World } from "../control/control.fixture.ts";
 import { claim } from "../control/dispatch.ts";
-import { forgetEvents } from "../catalog/events.ts";
+import { forgetEvents, newestEvent } from "../catalog/events.ts";
+import { EventWatch } from "../control/event-watch.ts";
 import { clear, raise } from "../control/findings.ts";
 import { createToken, endToken } from "../control/tokens.ts";
 import { silentLog } from "../lib/log.ts";
@@ -29,7 +30,7 @@ const open: IncomingMessage[] = [];
 
 beforeEach(async () => {
   world = await openWorld();
-  app = buildApp(routes, { dispatcher: world.dispatcher } as unknown as ServerContext, { log: silentLog, door: tokenDoor(world.ports, { requestsPerS: 1_000 }) });
+  app = buildApp(routes, { dispatcher: world.dispatcher, eventWatch: new EventWatch(() => newestEvent(world.ports.catalog.db)) } as unknown as ServerContext, { log: silentLog, door: tokenDoor(world.ports, { requestsPerS: 1_000 }) });
   url = await app.listen({ host: "127.0.0.1", port: 0 });
   const made = await createToken(world.ports, { name: "ann", role: "viewer", by: "test" });
   token = { text: made.text, tokenId: made.token.tokenId };

@@ -9,10 +9,7 @@ export const agentListCommand: Command = {
   summary: "Agents of other machines, those that were revoked included, newest first.",
   run: async (context) => {
     const client = await context.client();
-    const agents = await allPages(async (page) => {
-      const { agents: entries, next } = await client.call(api.agents.list, { ...page }, context.signal);
-      return { entries, next };
-    });
+    const agents = await allPages("agents", (page) => client.call(api.agents.list, page, context.signal));
     const columns = [{ title: "agent" }, { title: "name", shrink: true }, { title: "pools", shrink: true }, { title: "state" }, { title: "last seen", spare: 1 }, { title: "labels", shrink: true, spare: 2 }];
     const rows = agents.map((agent) => [agent.agentId, agent.name, agent.pools.join(","), stateOf(agent), agent.lastSeenAt ?? "never", labelsOf(agent)]);
     context.output.result({ agents }, agents.length === 0 ? "No agent has joined." : table(columns, rows, context.columns));

@@ -9,10 +9,7 @@ export const findingListCommand: Command = {
   options: [{ flags: "--all", description: "closed ones too" }],
   run: async (context, _args, options) => {
     const client = await context.client();
-    const findings = await allPages(async (page) => {
-      const { findings: entries, next } = await client.call(api.system.findings, { all: options["all"] === true, ...page }, context.signal);
-      return { entries, next };
-    });
+    const findings = await allPages("findings", (page) => client.call(api.system.findings, { all: options["all"] === true, ...page }, context.signal));
     context.output.result({ findings }, findings.length === 0 ? "Nothing is wrong." : findingLines(findings, context.nowMs()));
   },
 };

@@ -8,10 +8,7 @@ export const instanceListCommand: Command = {
   summary: "All instances, with how well each is protected.",
   run: async (context) => {
     const client = await context.client();
-    const instances = await allPages(async (page) => {
-      const { instances: entries, next } = await client.call(api.instances.list, { ...page }, context.signal);
-      return { entries, next };
-    });
+    const instances = await allPages("instances", (page) => client.call(api.instances.list, page, context.signal));
     context.output.result({ instances }, instanceTable(instances, context.nowMs(), context.columns));
   },
 };

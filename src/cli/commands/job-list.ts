@@ -1,12 +1,9 @@
 import { api } from "../../model/api/index.ts";
 import { jobKindSchema, jobStateSchema } from "../../model/job.ts";
 import type { Command } from "../command.ts";
-import { allPages } from "../pages.ts";
+import { allPages, listLimit } from "../pages.ts";
 import { jobTable } from "../job-text.ts";
-import { textOption, wholeNumber } from "../options.ts";
-
-/** One would rather ask for a part. */
-const MOST = 100_000;
+import { textOption } from "../options.ts";
 
 export const jobListCommand: Command = {
   name: "job list",
@@ -22,12 +19,9 @@ export const jobListCommand: Command = {
     const instance = textOption(options["instance"]);
     const kind = options["kind"] === undefined ? {} : { kind: jobKindSchema.parse(options["kind"]) };
     const state = options["state"] === undefined ? {} : { state: jobStateSchema.parse(options["state"]) };
-    const limit = wholeNumber("--limit", options["limit"], { min: 1, max: MOST });
+    const limit = listLimit(options["limit"]);
     const client = await context.client();
-    const jobs = await allPages(async (page) => {
-      const { jobs: entries, next } = await client.call(api.jobs.list, { ...kind, ...state, ...(instance === undefined ? {} : { instance }), ...page }, context.signal);
-      return { entries, next };
-    }, limit);
+    const jobs = await allPages("jobs", (page) => client.call(api.jobs.list, { ...kind, ...state, ...(instance === undefined ? {} : { instance }), ...page }, context.signal), limit);
     context.output.result({ jobs }, jobTable(jobs, context.columns));
   },
 };

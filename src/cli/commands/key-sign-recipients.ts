@@ -11,9 +11,9 @@ export const keySignRecipientsCommand: Command = {
     { flags: "--serial <number>", description: "higher than of every list before; without it the seconds since 1970" },
   ],
   examples: ["holdfast key sign-recipients --key /media/stick/organisation.key age1daily... age1escrow... > recipients.signed.json"],
-  run: async (context, { recipients = "" }, { key, serial }) => {
+  run: async (context, _args, { key, serial }, recipients) => {
     const number = serial === undefined ? undefined : wholeNumber("--serial", serial, { min: 1, max: Number.MAX_SAFE_INTEGER });
-    const signed = await context.local.keySignRecipients({ keyPath: resolve(key as string), recipients: recipients.split(" "), serial: number });
+    const signed = await context.local.keySignRecipients({ keyPath: resolve(key as string), recipients, serial: number });
     context.output.note(`Signed with serial ${String(signed.body.serial)}: an agent that has seen it takes no list with a lower one.`);
     context.output.result(signed, JSON.stringify(signed, null, 2));
   },

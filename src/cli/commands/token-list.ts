@@ -9,10 +9,7 @@ export const tokenListCommand: Command = {
   summary: "Every token that was ever made, newest first, without secrets.",
   run: async (context) => {
     const client = await context.client();
-    const tokens = await allPages(async (page) => {
-      const { tokens: entries, next } = await client.call(api.tokens.list, { ...page }, context.signal);
-      return { entries, next };
-    });
+    const tokens = await allPages("tokens", (page) => client.call(api.tokens.list, page, context.signal));
     const rows = tokens.map((token) => [token.tokenId, token.name, token.role, stateOf(token, context.nowMs()), token.createdAt, token.createdBy]);
     const columns = [{ title: "token" }, { title: "name", shrink: true }, { title: "role" }, { title: "state" }, { title: "made", spare: 1 }, { title: "by", shrink: true, spare: 2 }];
     context.output.result({ tokens }, tokens.length === 0 ? "There is no token." : table(columns, rows, context.columns));

@@ -82,8 +82,7 @@ export const agentRoutes = {
     path: "/v1/agent/attempts/:attemptId/read",
     summary: "Keep what a check has read so far and what is wrong with it.",
     role: "agent",
-    /** With `withRequests` each grant comes with a request to the store itself, where the store takes signed ones. */
-    input: z.object({ ...lease, withRequests: z.boolean().optional(), objects: z.array(readObjectSchema).min(1).max(256) }),
+    input: z.object({ ...lease, objects: z.array(readObjectSchema).min(1).max(256) }),
     output: z.object({}),
   }),
   finish: route({

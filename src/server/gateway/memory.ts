@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Clock } from "../../lib/clock.ts";
 import { HoldfastError } from "../../lib/errors.ts";
 import { forwardClock } from "../../lib/forward-clock.ts";
+import { jsonOrUndefined } from "../../lib/json-or-undefined.ts";
 import type { Log } from "../../lib/log.ts";
 import { replaceFile } from "../../lib/replace-file.ts";
 import { Quota, type QuotaLimits } from "./quota.ts";
@@ -93,18 +94,10 @@ async function read(path: string): Promise<Kept> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return { formatVersion: 1, highWaterMs: 0, quota: { day: "", writtenBytes: {} } };
     throw error;
   }
-  const parsed = keptSchema.safeParse(parseJson(text));
+  const parsed = keptSchema.safeParse(jsonOrUndefined(text));
   if (parsed.success) return parsed.data;
   throw new HoldfastError("FORMAT_INVALID", `${path} is not what a gateway keeps there: without it expired grants could come to life.`, {
     cause: parsed.error,
     hint: "If no grant can be older than an hour and the clock is right, remove the file and start the gateway again.",
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -4,5 +4,5 @@ import { lastEventId } from "../event-stream.ts";
 import { implementStream } from "../implement.ts";
 
 export const eventRoutes = [
-  implementStream(api.events.stream, (filter, { dispatcher }, { lastEventId: header, admit, signal }) => eventFeed(dispatcher, { filter, after: lastEventId(header), admit, signal })),
+  implementStream(api.events.stream, (filter, { dispatcher: { ports, leases }, eventWatch: watch }, { lastEventId: header, admit, signal }) => eventFeed({ ports, leases, watch }, { filter, after: lastEventId(header), admit, signal })),
 ];

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createClient, inMemoryTransport, type Client } from "../../client/index.ts";
+import { newestEvent } from "../../catalog/events.ts";
 import { keysOf, openWorld, storeBackup, storePiece, type World } from "../../control/control.fixture.ts";
+import { EventWatch } from "../../control/event-watch.ts";
 import { silentLog } from "../../lib/log.ts";
 import { verifySigned } from "../../lib/signing.ts";
 import { api } from "../../model/api/index.ts";
@@ -31,6 +33,7 @@ describe("the routes", () => {
     world = await openWorld();
     const context: ServerContext = {
       dispatcher: world.dispatcher,
+      eventWatch: new EventWatch(() => newestEvent(world.ports.catalog.db)),
       grants: world.grants,
       keyholder: { open: async (requests) => requests.map(() => new Uint8Array(16)) },
       openLogIndex: async ({ segment }) => ({

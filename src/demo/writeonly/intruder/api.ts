@@ -134,7 +134,7 @@ export function leaseAttempts(lease: StolenLease, plan: IntruderPlan): Attempt[]
     { at, what: "get a grant to open a pack at the keyholder", run: get(stored.slice(0, 1).map(({ key }) => key), true) },
     { at, what: "get a grant to read the mark", run: get(["holdfast.json"], false) },
     { at, what: "get a grant to read out of the repository", run: get(["../../../etc/shadow"], false) },
-    ...reportAttempts(lease, { at, own, foreign, plan }),
+    ...reportAttempts(lease, { at, own, foreign }),
     { at, what: "claim a job of another pool", run: () => claimForeign(lease, plan.foreignJobId) },
   ];
 }
@@ -143,7 +143,6 @@ interface ReportGround {
   readonly at: string;
   readonly own: { readonly attemptId: string; readonly fencingToken: number };
   readonly foreign: { readonly attemptId: string; readonly fencingToken: number };
-  readonly plan: IntruderPlan;
 }
 
 function reportAttempts({ client, order }: StolenLease, { at, own, foreign }: ReportGround): Attempt[] {
