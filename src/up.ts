@@ -200,7 +200,7 @@ async function serve(options: UpOptions, { state, core, closers }: { state: Stat
   closers.add("application", () => app.close());
   const client = createClient(inMemoryTransport(app));
   if (options.parts !== "server") await startAgent(options, { state, core, client, closers });
-  const loops = controlLoops(core.dispatcher).filter(({ name }) => mode === "daemon" || ONESHOT_LOOPS.has(name));
+  const loops = controlLoops(core.dispatcher, context.openLogIndex).filter(({ name }) => mode === "daemon" || ONESHOT_LOOPS.has(name));
   const running = startLoops(core.ports, mode === "daemon" ? [...loops, keepStateLoop(core)] : loops);
   closers.add("loops", () => running.stop());
   if (mode === "oneshot") {

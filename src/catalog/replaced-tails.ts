@@ -36,6 +36,12 @@ export async function doubtedSegments(db: CatalogDb): Promise<{ segmentId: strin
   return rows.map(({ replacedBy, keptBecause }) => ({ segmentId: replacedBy ?? "", why: keptBecause ?? "" }));
 }
 
+/** Segments that have replaced tails which are still stored, and which nobody doubts. */
+export async function replacingSegments(db: CatalogDb): Promise<string[]> {
+  const rows = await db.selectFrom("doomedObject").select("replacedBy").distinct().where("replacedBy", "is not", null).where("keptBecause", "is", null).orderBy("replacedBy").execute();
+  return rows.map(({ replacedBy }) => replacedBy ?? "");
+}
+
 /** Objects that are kept of what a segment has replaced, signed documents (rank 0) first. */
 export async function keptOf(db: CatalogDb, segmentId: string): Promise<ReplacedObject[]> {
   return db.selectFrom("doomedObject").select(["key", "repository", "rank", "replacedByAttempt"]).where("replacedBy", "=", segmentId).where("keptBecause", "is not", null).orderBy("rank").orderBy("key").execute();

@@ -27,7 +27,7 @@ describe("control loops", () => {
   });
 
   it("of a server schedule and knock by themselves, and end when they are stopped", async () => {
-    const loops = startLoops(world.ports, controlLoops(world.dispatcher));
+    const loops = startLoops(world.ports, controlLoops(world.dispatcher, () => Promise.reject(new Error("no segment has replaced anything"))));
     while (world.knocks.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await loops.stop();
     expect((await listJobs(world.ports.catalog.db, { limit: 10 })).map(({ kind }) => kind).sort()).toEqual(["backup", "probe", "ship"]);

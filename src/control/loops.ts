@@ -9,7 +9,9 @@ import { type Dispatcher, knockDueJobs } from "./dispatch.ts";
 import { clear, raise } from "./findings.ts";
 import { forgetOldEvents } from "./event-feed.ts";
 import { isFrozen } from "./frozen.ts";
+import { lookIntoSegments } from "./look-into-segments.ts";
 import { openRepositories } from "./open-repository.ts";
+import type { OpenLogIndex } from "./plan-restore.ts";
 import type { ControlPorts } from "./ports.ts";
 import { reapExpired } from "./reaper.ts";
 import { bringTailsBack } from "./replaced-tails.ts";
@@ -109,7 +111,7 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
 /** The loops of a server. */
-export function controlLoops(dispatcher: Dispatcher): Loop[] {
+export function controlLoops(dispatcher: Dispatcher, openLogIndex: OpenLogIndex): Loop[] {
   const { ports, leases, settings } = dispatcher;
   return [
     { name: "schedule", everyMs: 5 * SECOND_MS, pass: () => schedulePass(ports, settings) },
@@ -117,6 +119,7 @@ export function controlLoops(dispatcher: Dispatcher): Loop[] {
     { name: "progress", everyMs: 2 * SECOND_MS, pass: () => leases.flush() },
     { name: "reaper", everyMs: SECOND_MS, pass: () => reapExpired(ports, leases, settings) },
     { name: "commit", everyMs: MINUTE_MS, pass: () => finishInterrupted(dispatcher) },
+    { name: "segments", everyMs: 5 * SECOND_MS, pass: lookIntoSegments(ports, openLogIndex) },
     { name: "agents", everyMs: 5 * SECOND_MS, pass: agentWatch(ports, settings) },
     { name: "forget-answers", everyMs: 60 * MINUTE_MS, pass: () => forgetOldAnswers(ports) },
     { name: "forget-events", everyMs: 10 * MINUTE_MS, pass: () => forgetOldEvents(ports) },

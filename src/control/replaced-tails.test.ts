@@ -13,6 +13,7 @@ import { claim } from "./dispatch.ts";
 import { finishAttempt } from "./finish.ts";
 import { recordRead } from "./check-progress.ts";
 import { requestCheck } from "./request-check.ts";
+import { lookIntoSegments } from "./look-into-segments.ts";
 import { recoverAtStart } from "./loops.ts";
 import { logOfInstance, planRestore } from "./plan-restore.ts";
 import { DEFAULT_SETTINGS } from "./ports.ts";
@@ -166,6 +167,32 @@ describe("tails that a segment has replaced", () => {
     expect(await spans()).toEqual(SEGMENT);
     await expect(open("KEY_WRONG")(ref!)).rejects.toMatchObject({ code: "KEY_WRONG", message: expect.stringContaining("are the log again") as string });
     expect(await spans()).toEqual(TAILS);
+  });
+
+  it("come back when the server looks into the segment by itself, once for each segment", async () => {
+    const opened: string[] = [];
+    let code: "STORAGE_FAILED" | "FORMAT_INVALID" | null = null;
+    const open = watchedLogIndex(world.ports, async ({ segment: { segmentId, index } }) => {
+      opened.push(segmentId);
+      if (code !== null) throw new HoldfastError(code, `It is not ${index.name}.`);
+      return NO_GROUPS();
+    });
+    const look = lookIntoSegments(world.ports, open);
+    await look();
+    await look();
+    expect(opened).toEqual([segment.segmentId]);
+
+    // A process that starts looks anew, and again while the repository does not answer.
+    const lookAnew = lookIntoSegments(world.ports, open);
+    code = "STORAGE_FAILED";
+    await expect(lookAnew()).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    expect(await spans()).toEqual(SEGMENT);
+    code = "FORMAT_INVALID";
+    await lookAnew();
+    expect(await spans()).toEqual(TAILS);
+    expect(await findings()).toHaveLength(1);
+    await lookAnew();
+    expect(opened).toHaveLength(3);
   });
 
   it("come back once, whenever the process dies, and are never deleted meanwhile", async () => {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { fromErrorRecord, HoldfastError, isHoldfastError } from "../lib/errors.ts";
+import { jsonOrUndefined } from "../lib/json-or-undefined.ts";
 import { CONFIRM_PATH, grantHeader, OBJECT_PATH, storedAnswerSchema } from "../model/gateway-protocol.ts";
 import { errorRecordSchema } from "../model/scalars.ts";
 import { type RemoteCall, type RemotePlace, readText } from "./remote-call.ts";
@@ -47,17 +48,9 @@ async function requireStored(place: RemotePlace, call: RemoteCall, response: Inc
 /** The value of a good answer; throws the gateway's own error of a bad one. */
 async function readAnswer(place: RemotePlace, call: RemoteCall, response: IncomingMessage): Promise<unknown> {
   const status = response.statusCode ?? 0;
-  const value = parseJson(await call.wait(readText(place.name, response)));
+  const value = jsonOrUndefined(await call.wait(readText(place.name, response)));
   if (status >= 200 && status < 300 && value !== undefined) return value;
   const parsed = errorRecordSchema.safeParse((value as { error?: unknown } | undefined)?.error);
   if (status >= 400 && parsed.success) throw fromErrorRecord(parsed.data);
   throw new HoldfastError("STORAGE_FAILED", `The answer of the ${place.name} cannot be read: status ${String(status)} and nothing that a gateway says.`, { hint: "Look whether it is a gateway of Holdfast that answers there, and what stands in between." });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 import { HoldfastError, isHoldfastError } from "../lib/errors.ts";
+import { jsonOrUndefined } from "../lib/json-or-undefined.ts";
 import { keyFingerprint } from "../lib/signing.ts";
 import { REPOSITORY_MARK_KEY, type RepositoryMark, repositoryMarkSchema } from "../model/manifest.ts";
 import type { Storage } from "./storage.ts";
@@ -10,7 +11,7 @@ const MARK_LIMIT_BYTES = 64 * 1024;
 export async function readRepositoryMark(storage: Storage): Promise<RepositoryMark | null> {
   const text = await readMark(storage);
   if (text === null) return null;
-  const parsed = repositoryMarkSchema.safeParse(parseJson(text));
+  const parsed = repositoryMarkSchema.safeParse(jsonOrUndefined(text));
   const mark = parsed.data;
   if (mark !== undefined && keyFingerprint(mark.signingPublicKey) === mark.signingKeyFingerprint) return mark;
   throw new HoldfastError("FORMAT_INVALID", `${REPOSITORY_MARK_KEY} in ${storage.describe()} is not the mark of a repository.`, { cause: parsed.error });
@@ -30,14 +31,6 @@ async function readMark(storage: Storage): Promise<string | null> {
     throw error;
   }
   return Buffer.concat(chunks).toString("utf8");
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** REPOSITORY_FOREIGN, naming both signing keys: the repository belongs to another installation. */

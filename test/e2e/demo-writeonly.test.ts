@@ -35,9 +35,9 @@ describeUnless(reason, "the demonstration with four processes, four users and an
       const [code] = (await once(child, "close")) as [number | null];
       expect(code, said()).toBe(0);
       const [, tried, refused, taken] = /Verdict\n {2}(\d+) tried, (\d+) refused, (\d+) taken/.exec(said()) ?? [];
-      // Rubbish in the place of tails, in each of two places: the server cannot tell, and the tails come back.
+      // Rubbish in the place of tails, in each of two places: taken, then found by the server itself, and the tails come back.
       expect([Number(refused) + 2, taken]).toEqual([Number(tried), "2"]);
-      expect(said().match(/found: The segment .* agent db1 .* It was replaced by the \d+ tails/g)).toHaveLength(2);
+      expect(said().match(/found by the server: The segment .* agent db1 .* It was replaced by the \d+ tails/g)).toHaveLength(2);
       expect(Number(tried)).toBeGreaterThanOrEqual(250);
       for (const place of ["bucket, no credentials", "bucket, the server's credentials: manifest.json", "gateway, repository directory", "bucket, requests that the server signed", "keyholder", "this machine", "server, the agent's token"]) expect(said()).toContain(`  ${place}\n`);
       for (const instance of ["shop-in-bucket", "shop-in-directory"]) expect(said()).toMatch(new RegExp(`compared: \\d{4,} rows \\(${instance}\\), every one equal`));
