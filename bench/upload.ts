@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { generateSigningKey, type Signer, signerFrom } from "../src/lib/signing.ts";
@@ -7,6 +7,7 @@ import { REPOSITORY_MARK_KEY } from "../src/model/manifest.ts";
 import { openStorage } from "../src/storage/index.ts";
 import { type GatewayProcess, gatewayProcess, repositoryMark } from "../test/fixtures/gateway.ts";
 import { grantTerms } from "../test/fixtures/grants.ts";
+import { promiseOf } from "../test/fixtures/promise-of.ts";
 import { makeBucket, optionsFor, type S3Server } from "../test/fixtures/s3-server.ts";
 import { noVersitygw, startVersitygw } from "../test/fixtures/s3-versitygw.ts";
 import { runAsInstalled, settle, timeShell } from "./measure.ts";
@@ -59,7 +60,7 @@ async function makeCiphertext(dir: string, sizeBytes: number): Promise<Ciphertex
     const body = randomBytes(OBJECT_BYTES);
     const path = join(dir, String(number));
     await writeFile(path, body);
-    objects.push({ path, key: `i/backups/b/${String(number).padStart(6, "0")}.zst.age`, sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") });
+    objects.push({ path, key: `i/backups/b/${String(number).padStart(6, "0")}.zst.age`, ...promiseOf(body) });
   }
   return objects;
 }
@@ -69,7 +70,7 @@ async function openGround(dir: string, server: S3Server): Promise<Ground> {
   const gatewayBucket = await makeBucket(server);
   const options = optionsFor(server, gatewayBucket);
   const mark = Buffer.from(repositoryMark(signer));
-  await openStorage("s3", options).put(REPOSITORY_MARK_KEY, [mark], { sizeBytes: mark.byteLength, sha256: createHash("sha256").update(mark).digest("hex") });
+  await openStorage("s3", options).put(REPOSITORY_MARK_KEY, [mark], promiseOf(mark));
   const gateway = await gatewayProcess({ dir, fingerprint: signer.fingerprint, repositories: { main: { kind: "s3", options } } });
   await gateway.start();
   return { dir, server, signer, gateway, gatewayBucket };

@@ -1,5 +1,5 @@
 /**
- * Makes holdfast-<version>-linux-<arch>.tar.gz and its .sha256: what runs, and nothing that only builds or tests it. The same
+ * `package.ts [--out dist]` makes holdfast-<version>-linux-<arch>.tar.gz and its .sha256, for hosts that have neither npm nor Node: what runs, and nothing that only builds or tests it. The same
  * commit and packages give the same bytes, so that anybody can check a tarball by making it again.
  */
 import { execFileSync } from "node:child_process";

@@ -10,6 +10,8 @@ import type { Job } from "../model/job.ts";
 import { comparePositions } from "../model/position.ts";
 import { restoreResultSchema, type RestoreGoal, type RestorePlan, type RestoreResult } from "../model/restore.ts";
 import type { VerificationReport } from "../model/verification.ts";
+import { compareRows, type LedgerComparison } from "./ledger.ts";
+import { readShop } from "./shop.ts";
 import { startRestored } from "./source-server.ts";
 
 const POLL_MS = 200;
@@ -88,4 +90,14 @@ export async function startRestoredShop(world: { rootDir: string; signal: AbortS
       await server.stop();
     },
   };
+}
+
+/** The rows that a plain server finds in a restored directory beside those that should be there. */
+export async function compareRestored(world: Parameters<typeof startRestoredShop>[0], dataDir: string, expected: ReadonlyMap<number, string>): Promise<LedgerComparison> {
+  const shop = await startRestoredShop(world, dataDir);
+  try {
+    return compareRows(expected, await readShop(shop.connection));
+  } finally {
+    await shop.stop();
+  }
 }

@@ -3,9 +3,9 @@ import { delay } from "../lib/clock.ts";
 import { formatBytes, formatDuration } from "../lib/units.ts";
 import type { Backup } from "../model/backup.ts";
 import type { RestorePlan } from "../model/restore.ts";
-import { type Holdfast, startRestoredShop } from "./holdfast.ts";
-import { compareRows, Ledger, type LedgerEntry } from "./ledger.ts";
-import { createShop, fillShop, readShop, startWriter, type Writer } from "./shop.ts";
+import { type Holdfast, compareRestored } from "./holdfast.ts";
+import { Ledger, type LedgerEntry } from "./ledger.ts";
+import { createShop, fillShop, startWriter, type Writer } from "./shop.ts";
 import { type Story } from "./story.ts";
 import type { SourceServer } from "./source-server.ts";
 
@@ -93,6 +93,10 @@ async function showReachable(world: DemoWorld): Promise<void> {
   story.tell(gaps.length === 0 ? "no gap in the log" : `${String(gaps.length)} gaps in the log`);
 }
 
+async function compareAsOf({ story, ...world }: DemoWorld, ledger: Ledger, gtid: string, dataDir: string): Promise<void> {
+  story.compared(`orders as of GTID ${gtid}`, await compareRestored(world, dataDir, ledger.stateAt(gtid)));
+}
+
 async function restoreBeforeDrop(world: DemoWorld, ledger: Ledger, at: Date): Promise<void> {
   const { holdfast, story, rootDir, signal } = world;
   const target = join(rootDir, "before-drop");
@@ -101,14 +105,7 @@ async function restoreBeforeDrop(world: DemoWorld, ledger: Ledger, at: Date): Pr
   const plan = await holdfast.plan({ kind: "time", at: at.toISOString() });
   tellPlan(story, plan);
   const result = await story.timed("restore before the drop", () => holdfast.restore({ kind: "time", at: at.toISOString() }, target));
-  const shop = await startRestoredShop(world, result.targetPath);
-  try {
-    const gtid = plan.stop?.lastGroup?.gtid ?? "0-0-0";
-    const comparison = compareRows(ledger.stateAt(gtid), await readShop(shop.connection));
-    story.compared(`orders as of GTID ${gtid}`, comparison);
-  } finally {
-    await shop.stop();
-  }
+  await compareAsOf(world, ledger, plan.stop?.lastGroup?.gtid ?? "0-0-0", result.targetPath);
   signal.throwIfAborted();
 }
 
@@ -142,15 +139,10 @@ async function restoreElsewhere(world: DemoWorld, ledger: Ledger, lostAtMs: numb
   story.command(`holdfast restore run shop --latest --target-dir ${target}`);
   const plan = await holdfast.plan({ kind: "latest" });
   const result = await story.timed("restore of everything", () => holdfast.restore({ kind: "latest" }, target));
-  const shop = await startRestoredShop(world, result.targetPath);
-  try {
-    const gtid = plan.stop?.lastGroup?.gtid ?? "0-0-0";
-    story.compared(`orders as of GTID ${gtid}`, compareRows(ledger.stateAt(gtid), await readShop(shop.connection)));
-    tellRpo(story, ledger.entries(), gtid, lostAtMs);
-    story.measure("RTO", `${formatDuration(result.totalMs)} from the command to a whole data directory`);
-  } finally {
-    await shop.stop();
-  }
+  const gtid = plan.stop?.lastGroup?.gtid ?? "0-0-0";
+  await compareAsOf(world, ledger, gtid, result.targetPath);
+  tellRpo(story, ledger.entries(), gtid, lostAtMs);
+  story.measure("RTO", `${formatDuration(result.totalMs)} from the command to a whole data directory`);
 }
 
 function tellRpo(story: Story, entries: readonly LedgerEntry[], gtid: string, lostAtMs: number): void {

@@ -29,11 +29,18 @@ const BASE_CONFIG = {
   max_allowed_packet: "64M",
 } as const;
 
-async function connectTo(socketPath: string): Promise<Connection> {
+/** A session as root. */
+export async function connectTo(socketPath: string): Promise<Connection> {
   const connection = await createConnection({ socketPath, user: "root", charset: "utf8mb4" });
   // A server that is killed on purpose must not take the demo with it.
   connection.on("error", () => undefined);
   return connection;
+}
+
+/** Where the server's binary log ends now. */
+export async function logPositionOf(connection: Connection): Promise<{ file: string; position: number }> {
+  const [status] = await connection.query<RowDataPacket[]>("SHOW MASTER STATUS");
+  return { file: String(status[0]?.["File"]), position: Number(status[0]?.["Position"]) };
 }
 
 /** A directory that belongs to the account throwaway servers run as. */
@@ -65,10 +72,7 @@ export async function startSource(rootDir: string): Promise<SourceServer> {
     socket: server.socket,
     port,
     connect: () => connectTo(server.socket),
-    logPosition: async () => {
-      const [status] = await connection.query<RowDataPacket[]>("SHOW MASTER STATUS");
-      return { file: String(status[0]?.["File"]), position: Number(status[0]?.["Position"]) };
-    },
+    logPosition: () => logPositionOf(connection),
     destroy: async () => {
       server.kill("SIGKILL");
       await server.exited;

@@ -4,8 +4,7 @@ import { type Client, createClient, httpTransport } from "../../src/client/index
 import { freePort } from "../../src/demo/free-port.ts";
 import { api } from "../../src/model/api/index.ts";
 import { type TokenRole, tokenRoleSchema } from "../../src/model/role.ts";
-import { startProcess } from "../fixtures/fleet.ts";
-import { until } from "../fixtures/log-collector.ts";
+import { startHoldfast } from "../fixtures/holdfast-program.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
 
 /** A real `holdfast server` that serves its API over HTTP, or with TLS, on loopback, with a backup, log, jobs, tokens and an agent in its catalog. */
@@ -29,19 +28,18 @@ export async function makeApiGround({ withTls = false } = {}): Promise<ApiGround
     const filled = await fill(world);
     const port = await freePort();
     await writeFile(world.configPath, `${world.yaml}listen: { address: "127.0.0.1:${String(port)}", ${withTls ? "" : "withoutTls: on-loopback, "}requestsPerS: 100000 }\n`);
-    const server = startProcess(["server", "--config", world.configPath]);
+    const server = startHoldfast(["server", "--config", world.configPath]);
     const client = createClient(httpTransport(join(world.rootDir, "state", "holdfast.sock")));
     // The socket is served before the network is.
-    await until("the server is up", () => server.said().includes("holdfast is up") || server.hasEnded());
-    if (server.hasEnded()) throw new Error(`it ended at its start: ${server.said()}`);
+    await server.until("holdfast is up");
     return {
       url: `${withTls ? "https" : "http"}://127.0.0.1:${String(port)}`,
       logPath: join(world.rootDir, "state", "holdfast.log"),
       client,
       ...filled,
-      isRunning: () => !server.hasEnded(),
+      isRunning: () => server.isRunning(),
       stop: async () => {
-        await server.kill("SIGKILL");
+        await server.kill9();
         await world.stop();
       },
     };

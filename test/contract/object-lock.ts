@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { LockedObject } from "../../src/storage/locked-objects.ts";
 import type { ObjectLock, Storage } from "../../src/storage/storage.ts";
+import { promiseOf } from "../fixtures/promise-of.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -21,7 +21,7 @@ export function describeObjectLock(name: string, open: (uncommittedMs: number) =
 
   const put = (key: string, text: string) => {
     const body = Buffer.from(text);
-    return storage.put(key, [body], { sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") });
+    return storage.put(key, [body], promiseOf(body));
   };
   const contents = async (key: string): Promise<string> => Buffer.concat(await (await storage.get(key)).toArray()).toString();
   const lockedUntil = async (key: string): Promise<number> => (await lock.state(key)).lockedUntilMs ?? 0;

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Storage } from "../../src/storage/storage.ts";
+import { promiseOf } from "../fixtures/promise-of.ts";
 
 /** Every sentence of `Storage`, as tests; `open` gives a new, empty one. */
 export function describeStorage(name: string, open: () => Promise<Storage>): void {
@@ -13,7 +14,7 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
 
   const put = (key: string, ...chunks: readonly (string | Uint8Array)[]) => {
     const buffers = chunks.map((chunk) => Buffer.from(chunk));
-    return storage.put(key, buffers, promise(Buffer.concat(buffers)));
+    return storage.put(key, buffers, promiseOf(Buffer.concat(buffers)));
   };
   const list = async (prefix: string): Promise<string[]> => {
     const keys: string[] = [];
@@ -26,7 +27,7 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
     test("what was stored comes back, from several chunks and with its size", async () => {
       const chunks = [randomBytes(3_000_000), randomBytes(1), randomBytes(70_000)];
       const whole = Buffer.concat(chunks);
-      expect(await storage.put("a/b/c", chunks, promise(whole))).toEqual({ key: "a/b/c", sizeBytes: whole.byteLength });
+      expect(await storage.put("a/b/c", chunks, promiseOf(whole))).toEqual({ key: "a/b/c", sizeBytes: whole.byteLength });
       expect((await readWhole(await storage.get("a/b/c"))).equals(whole)).toBe(true);
       expect(await storage.stat("a/b/c")).toEqual({ key: "a/b/c", sizeBytes: whole.byteLength });
     });
@@ -38,15 +39,15 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
           yield Buffer.from(word);
         }
       }
-      await storage.put("slow", slowly(), promise(Buffer.from("one two")));
-      await storage.put("empty", [], promise(Buffer.alloc(0)));
+      await storage.put("slow", slowly(), promiseOf(Buffer.from("one two")));
+      await storage.put("empty", [], promiseOf(Buffer.alloc(0)));
       expect(await contents("slow")).toBe("one two");
       expect(await contents("empty")).toBe("");
     });
 
     test("the body's buffers can be used again afterwards", async () => {
       const buffer = Buffer.from("before");
-      await storage.put("k", [buffer], promise(buffer));
+      await storage.put("k", [buffer], promiseOf(buffer));
       buffer.fill("x");
       expect(await contents("k")).toBe("before");
     });
@@ -60,7 +61,7 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
 
     test("of many writers of one key exactly one wins, and its bytes stay", async () => {
       const bodies = Array.from({ length: 8 }, (_, writer) => Buffer.alloc(300_000, String(writer)));
-      const ends = await Promise.allSettled(bodies.map((body) => storage.put("race/k", [body], promise(body))));
+      const ends = await Promise.allSettled(bodies.map((body) => storage.put("race/k", [body], promiseOf(body))));
       const winners = ends.flatMap((end, writer) => (end.status === "fulfilled" ? [writer] : []));
       expect(winners).toHaveLength(1);
       for (const end of ends) if (end.status === "rejected") expect(end.reason).toMatchObject({ code: "OBJECT_EXISTS" });
@@ -69,9 +70,9 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
     });
 
     test.each([
-      ["with another hash", "bytes", { ...promise(Buffer.from("bytez")) }],
-      ["that is too short", "byte", { ...promise(Buffer.from("bytes")) }],
-      ["that is too long", "bytes!", { ...promise(Buffer.from("bytes")) }],
+      ["with another hash", "bytes", { ...promiseOf(Buffer.from("bytez")) }],
+      ["that is too short", "byte", { ...promiseOf(Buffer.from("bytes")) }],
+      ["that is too long", "bytes!", { ...promiseOf(Buffer.from("bytes")) }],
     ])("a body %s is refused and leaves nothing", async (_what, body, options) => {
       await expect(storage.put("x/k", [Buffer.from(body)], options)).rejects.toMatchObject({ code: "OBJECT_DAMAGED" });
       await leavesNothing();
@@ -104,12 +105,12 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
     test("an abort from before is heeded", async () => {
       const reason = new Error("cancelled");
       const body = Buffer.from("x");
-      await expect(storage.put("k", [body], { ...promise(body), signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+      await expect(storage.put("k", [body], { ...promiseOf(body), signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
       await leavesNothing();
     });
 
     test("after a failed put the same key can be stored", async () => {
-      await storage.put("x/k", [Buffer.from("wrong")], promise(Buffer.from("right"))).catch(() => undefined);
+      await storage.put("x/k", [Buffer.from("wrong")], promiseOf(Buffer.from("right"))).catch(() => undefined);
       await put("x/k", "right");
       expect(await contents("x/k")).toBe("right");
     });
@@ -177,7 +178,7 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
 
     test("an abort ends a read with the signal's reason", async () => {
       const body = randomBytes(5_000_000);
-      await storage.put("k", [body], promise(body));
+      await storage.put("k", [body], promiseOf(body));
       const controller = new AbortController();
       const reason = new Error("cancelled");
       const stream = await storage.get("k", { signal: controller.signal });
@@ -216,7 +217,7 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
         started.resolve(undefined);
         await goOn.promise;
       }
-      const putting = storage.put("slow", slow(), promise(Buffer.from("x")));
+      const putting = storage.put("slow", slow(), promiseOf(Buffer.from("x")));
       await started.promise;
       expect(await list("")).toEqual([]);
       expect(await storage.stat("slow")).toBeNull();
@@ -262,10 +263,6 @@ export function describeStorage(name: string, open: () => Promise<Storage>): voi
       expect(storage.describe().length).toBeGreaterThan(3);
     });
   });
-}
-
-function promise(body: Uint8Array): { sizeBytes: number; sha256: string } {
-  return { sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") };
 }
 
 async function readWhole(stream: Readable): Promise<Buffer> {

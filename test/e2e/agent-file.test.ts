@@ -2,13 +2,14 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { waitForJob } from "../../src/demo/holdfast.ts";
+import type { RunningProgram } from "../../src/demo/start-program.ts";
 import { api } from "../../src/model/api/index.ts";
-import { type AgentHome, type Fleet, type Running, startFleet } from "../fixtures/fleet.ts";
+import { type AgentHome, type Fleet, startFleet } from "../fixtures/fleet.ts";
 import { until } from "../fixtures/log-collector.ts";
 
 let fleet: Fleet;
 let home: AgentHome;
-let agent: Running;
+let agent: RunningProgram;
 let recipients: string[];
 
 const place = (name: string): string => join(fleet.world.rootDir, name);
@@ -63,7 +64,7 @@ it("an agent that pins the organisation's key seals to whom it has signed, and t
   await expect(fleet.holdfast.backUp("full")).rejects.toMatchObject(refused("is not signed by the organisation's key"));
   await applyList({ serial: 6, list: recipients.toReversed() });
   await fleet.holdfast.backUp("full");
-  await agent.kill("SIGTERM");
+  await agent.stop();
   agent = await fleet.startAgent(home);
   await applyList({ serial: 5 });
   await expect(fleet.holdfast.backUp("full")).rejects.toMatchObject(refused("has the serial 5, and one with 6 was seen here before"));
@@ -72,7 +73,7 @@ it("an agent that pins the organisation's key seals to whom it has signed, and t
 });
 
 it("an agent whose file gives no connection restores and verifies, and reaches no server", async () => {
-  await agent.kill("SIGTERM");
+  await agent.stop();
   const yaml = await readFile(home.configPath, "utf8");
   await writeFile(home.configPath, yaml.replace(/^ +connection: .*\n/m, ""));
   await applyList({ serial: 7 });

@@ -131,10 +131,10 @@ describe("a command while holdfast up runs", () => {
     expect(JSON.stringify(await place.json("status"))).toContain('"shop"');
     const ran = (await place.json("backup", "run", "shop", "--kind", "full")) as { backup: { backupId: string } };
     expect(JSON.stringify(await place.json("backup", "list"))).toContain(ran.backup.backupId);
-    await place.end(up, "SIGKILL");
+    await up.kill9();
     const again = await place.startUp();
     expect(JSON.stringify(await place.json("backup", "list"))).toContain(ran.backup.backupId);
-    await place.end(again, "SIGTERM");
+    await again.stop();
     await place.succeed("backup", "verify", ran.backup.backupId);
   });
 });

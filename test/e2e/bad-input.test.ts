@@ -192,10 +192,10 @@ describe("a second holdfast up", () => {
     await place.configure();
     const first = await place.startUp();
     await place.refuse({ args: ["up"], exit: 5, code: "ALREADY_RUNNING", says: "is in use by another process", advises: "commands find it by themselves" });
-    await place.end(first, "SIGKILL");
+    await first.kill9();
     const second = await place.startUp();
     await place.succeed("status");
-    await place.end(second, "SIGTERM");
+    await second.stop();
     await place.succeed("job", "list");
   });
 });

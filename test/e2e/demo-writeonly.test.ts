@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
+import { type RunningProgram, startProgram } from "../../src/demo/start-program.ts";
+import { userEnv } from "../fixtures/holdfast-program.ts";
 import { tempDir } from "../fixtures/temp.ts";
 import { noVersitygw } from "../fixtures/s3-versitygw.ts";
-import { until } from "../fixtures/log-collector.ts";
 import { describeUnless } from "../skip.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../scripts/demo-writeonly.ts");
@@ -13,11 +12,8 @@ const PROGRAM = resolve(import.meta.dirname, "../../scripts/demo-writeonly.ts");
 const reason = process.getuid?.() === 0 ? noVersitygw : "not root";
 
 /** The demo as `npm run demo:writeonly` runs it once the machine is set up; all that it makes lies in `dir`. */
-function startDemo(dir: string): { child: ChildProcess; said: () => string } {
-  const child = spawn(process.execPath, [PROGRAM, "--size-mb", "3"], { env: { ...process.env, TMPDIR: dir }, stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (said += text));
-  return { child, said: () => said };
+function startDemo(dir: string): RunningProgram {
+  return startProgram("the demonstration", { file: process.execPath, args: [PROGRAM, "--size-mb", "3"], env: { ...userEnv(), TMPDIR: dir } });
 }
 
 /** Command lines of processes that work in this directory. */
@@ -31,8 +27,8 @@ describeUnless(reason, "the demonstration with four processes, four users and an
   it("sees every attempt refused, and restores from bucket and gateway what the database held", async () => {
     const dir = await tempDir();
     try {
-      const { child, said } = startDemo(dir.path);
-      const [code] = (await once(child, "close")) as [number | null];
+      const { ended, said } = startDemo(dir.path);
+      const code = await ended;
       expect(code, said()).toBe(0);
       const [, tried, refused, taken] = /Verdict\n {2}(\d+) tried, (\d+) refused, (\d+) taken/.exec(said()) ?? [];
       // Rubbish in the place of tails, in each of two places: taken, then found by the server itself, and the tails come back.
@@ -53,10 +49,10 @@ describeUnless(reason, "the demonstration with four processes, four users and an
   it("leaves no process and no file when somebody interrupts it", async () => {
     const dir = await tempDir();
     try {
-      const { child, said } = startDemo(dir.path);
-      await until("the backups are being taken", () => said().includes("A shop, backed up to both") || child.exitCode !== null);
-      child.kill("SIGINT");
-      const [code] = (await once(child, "close")) as [number | null];
+      const { until, pid, ended, said } = startDemo(dir.path);
+      await until("A shop, backed up to both");
+      process.kill(pid, "SIGINT");
+      const code = await ended;
       expect(code, said()).toBe(1);
       expect(said()).toContain("Interrupted by SIGINT");
       expect(await readdir(dir.path)).toEqual([]);

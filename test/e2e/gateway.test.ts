@@ -2,19 +2,17 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../src/demo/free-port.ts";
-import { startRestoredShop } from "../../src/demo/holdfast.ts";
-import { compareRows, Ledger } from "../../src/demo/ledger.ts";
-import { createShop, fillShop, readShop } from "../../src/demo/shop.ts";
+import { Ledger } from "../../src/demo/ledger.ts";
 import { api } from "../../src/model/api/index.ts";
 import { type GatewayProcess, gatewayProcess, makeCertificate } from "../fixtures/gateway.ts";
 import { until } from "../fixtures/log-collector.ts";
+import { expectProven, protectShop } from "../fixtures/protected-shop.ts";
 import { tempDir, type TempDir } from "../fixtures/temp.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
 
 let dir: TempDir;
 let world: HoldfastWorld;
 let gateway: GatewayProcess;
-const ledger = new Ledger();
 
 beforeAll(async () => {
   dir = await tempDir();
@@ -44,28 +42,9 @@ async function dataKeys(): Promise<string[]> {
 
 describe("a MariaDB whose agent reaches its repository through a gateway", () => {
   it("is backed up, restored to the last transaction and proven by a verification to its end", async () => {
-    const connection = await world.connect();
-    await createShop(connection);
-    await fillShop(connection, ledger, { firstId: 1, count: 1_000 });
-    await world.holdfast.backUp("full");
-    await fillShop(connection, ledger, { firstId: 10_000, count: 200 });
-    await world.holdfast.backUp("incremental");
-    await fillShop(connection, ledger, { firstId: 20_000, count: 200 });
-    await connection.query("FLUSH BINARY LOGS");
-    await world.holdfast.waitUntilShipped(await world.logPosition());
-
-    const last = ledger.entries().at(-1)!;
-    const result = await world.holdfast.restore({ kind: "gtid", gtid: last.gtid }, join(world.rootDir, "restored"));
-    const shop = await startRestoredShop(world, result.targetPath);
-    try {
-      const comparison = compareRows(ledger.stateAt(last.gtid), await readShop(shop.connection));
-      expect(comparison.differences).toEqual([]);
-      expect(comparison.comparedRows).toBeGreaterThanOrEqual(1_400);
-    } finally {
-      await shop.stop();
-    }
-    const newest = (await world.holdfast.newestBackup())!;
-    expect(await world.holdfast.verify(newest.backupId)).toMatchObject({ status: "passed", tier: "T4" });
+    const place = { world, holdfast: world.holdfast, ledger: new Ledger() };
+    await protectShop(place);
+    await expectProven(place, "restored");
   });
 
   it("has had every byte of its backups and its log go in and out there", async () => {

@@ -1,7 +1,5 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { waitForJob } from "../../src/demo/holdfast.ts";
 import { Ledger } from "../../src/demo/ledger.ts";
@@ -11,10 +9,9 @@ import { signerFrom } from "../../src/lib/signing.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Backup } from "../../src/model/backup.ts";
 import type { Job } from "../../src/model/job.ts";
+import { type Ran, runHoldfast } from "../fixtures/holdfast-program.ts";
 import { type KeyholderPlace, type KeyholderProcess, startKeyholderProcess } from "../fixtures/keyholder-process.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
-
-const PROGRAM = resolve(import.meta.dirname, "../../bin/holdfast");
 
 let world: HoldfastWorld;
 let place: KeyholderPlace;
@@ -48,13 +45,8 @@ afterAll(async () => {
 });
 
 /** A process beside this one, in which the server is: it must not be waited for without answering. */
-async function holdfast(...args: string[]): Promise<{ status: number | null; stdout: string }> {
-  const child = spawn(PROGRAM, [...args, "--config", world.configPath, "--json"], { stdio: ["ignore", "pipe", "ignore"] });
-  let stdout = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  const [status] = (await once(child, "close")) as [number | null];
-  return { status, stdout };
-}
+const holdfast = (...args: string[]): Promise<Ran> => runHoldfast([...args, "--config", world.configPath, "--json"]);
+
 const restore = async (name: string): Promise<Job> => {
   const target = { kind: "directory" as const, path: join(world.rootDir, name), start: false };
   return (await world.client.call(api.restores.run, { instance: "shop", goal: { kind: "latest" }, allowGap: false, target })).job;
@@ -75,9 +67,9 @@ describe("holdfast up without an identity, beside a keyholder", () => {
   it("is told by doctor and key check that the keyholder opens what is sealed", async () => {
     const proven = { subject: `keyholder ${keyholder.socket}`, status: "ok", message: expect.stringContaining("it opens what is sealed to age1") as string };
     for (const command of [["doctor"], ["key", "check"]]) {
-      const { status, stdout } = await holdfast(...command);
+      const { code, stdout } = await holdfast(...command);
       expect((JSON.parse(stdout) as { diagnoses: object[] }).diagnoses).toContainEqual(expect.objectContaining(proven));
-      if (command[0] === "key") expect(status).toBe(0);
+      if (command[0] === "key") expect(code).toBe(0);
     }
     expect(JSON.parse((await holdfast("key", "check", world.escrowKeyPath)).stdout)).toMatchObject({ diagnoses: expect.arrayContaining([expect.objectContaining({ subject: `identity ${world.escrowKeyPath}`, status: "ok" })]) as unknown });
   });
@@ -89,8 +81,8 @@ describe("while the keyholder is away", () => {
     const job = await restore("second");
     const sentence = { code: "KEYHOLDER_UNREACHABLE", message: expect.stringContaining(`The keyholder at ${keyholder.socket} does not answer: nobody listens there`) as string, hint: expect.stringContaining("holdfast keyholder") as string };
     await expect(done(job)).rejects.toMatchObject(sentence);
-    const { status, stdout } = await holdfast("key", "check");
-    expect([status, stdout]).toEqual([16, expect.stringContaining(`The keyholder at ${keyholder.socket} does not answer`)]);
+    const { code, stdout } = await holdfast("key", "check");
+    expect([code, stdout]).toEqual([16, expect.stringContaining(`The keyholder at ${keyholder.socket} does not answer`)]);
   });
 
   it("backups go on, and a restore that waits for it ends well when it is back", async () => {

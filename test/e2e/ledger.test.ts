@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startRestoredShop } from "../../src/demo/holdfast.ts";
-import { compareRows, Ledger, type LedgerEntry, sequenceOf } from "../../src/demo/ledger.ts";
-import { createShop, fillShop, readShop, startWriter, type Writer } from "../../src/demo/shop.ts";
+import { Ledger, type LedgerEntry, sequenceOf } from "../../src/demo/ledger.ts";
+import { createShop, fillShop, startWriter, type Writer } from "../../src/demo/shop.ts";
 import { delay } from "../../src/lib/clock.ts";
 import { runTool } from "../../src/lib/process.ts";
 import type { RestoreGoal, RestorePlan } from "../../src/model/restore.ts";
+import { expectLedgerIn } from "../fixtures/protected-shop.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
 
 /** Enough to be random and few enough to be waited for. */
@@ -48,14 +48,7 @@ afterAll(async () => {
 /** Restores to the goal and compares every row with what the clients had been told was committed by then. */
 async function expectLedger(goal: RestoreGoal, gtid: string): Promise<void> {
   const result = await world.holdfast.restore(goal, join(world.rootDir, `r${String(Math.random()).slice(2, 8)}`));
-  const shop = await startRestoredShop(world, result.targetPath);
-  try {
-    const comparison = compareRows(ledger.stateAt(gtid), await readShop(shop.connection));
-    expect(comparison.differences).toEqual([]);
-    expect(comparison.comparedRows).toBeGreaterThan(2_000);
-  } finally {
-    await shop.stop();
-  }
+  await expectLedgerIn({ world, ledger }, result.targetPath, { gtid, atLeast: 2_001 });
 }
 
 function randomEntries(count: number): LedgerEntry[] {

@@ -2,24 +2,23 @@ import { HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startRestoredShop } from "../../src/demo/holdfast.ts";
-import { compareRows, Ledger } from "../../src/demo/ledger.ts";
-import { createShop, fillShop, readShop } from "../../src/demo/shop.ts";
+import { Ledger } from "../../src/demo/ledger.ts";
+import type { RunningProgram } from "../../src/demo/start-program.ts";
 import { api } from "../../src/model/api/index.ts";
-import { type AgentHome, type Fleet, type Running, startFleet } from "../fixtures/fleet.ts";
+import { type AgentHome, type Fleet, startFleet } from "../fixtures/fleet.ts";
+import { expectProven, protectShop } from "../fixtures/protected-shop.ts";
 import { adminOf, makeBucket, type S3Server } from "../fixtures/s3-server.ts";
 import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";
 import { tempDir, type TempDir } from "../fixtures/temp.ts";
 import { describeUnless } from "../skip.ts";
 
 describeUnless(noVersitygw, "an agent that writes to a locked bucket with requests that the server signs", () => {
-  const ledger = new Ledger();
   let s3: S3Server;
   let bucket: string;
   let secrets: TempDir;
   let fleet: Fleet;
   let home: AgentHome;
-  let agent: Running;
+  let agent: RunningProgram;
 
   beforeAll(async () => {
     s3 = await startVersitygw();
@@ -40,31 +39,14 @@ describeUnless(noVersitygw, "an agent that writes to a locked bucket with reques
   });
 
   it("stores a full, an incremental and the log, restores them to the last transaction, and proves the backup", async () => {
-    const connection = await fleet.world.connect();
-    await createShop(connection);
-    await fillShop(connection, ledger, { firstId: 1, count: 1_000 });
-    await fleet.holdfast.backUp("full");
-    await fillShop(connection, ledger, { firstId: 10_000, count: 200 });
-    const { backupId } = await fleet.holdfast.backUp("incremental");
-    await fillShop(connection, ledger, { firstId: 20_000, count: 200 });
-    await connection.query("FLUSH BINARY LOGS");
-    await fleet.holdfast.waitUntilShipped(await fleet.world.logPosition());
-    const last = ledger.entries().at(-1)!;
-    const { targetPath } = await fleet.holdfast.restore({ kind: "gtid", gtid: last.gtid }, join(fleet.world.rootDir, "restores", "r1"));
-    const shop = await startRestoredShop(fleet.world, targetPath);
-    try {
-      const comparison = compareRows(ledger.stateAt(last.gtid), await readShop(shop.connection));
-      expect(comparison.differences).toEqual([]);
-      expect(comparison.comparedRows).toBeGreaterThanOrEqual(1_400);
-    } finally {
-      await shop.stop();
-    }
-    expect(await fleet.holdfast.verify(backupId)).toMatchObject({ status: "passed", tier: "T4" });
+    const place = { ...fleet, ledger: new Ledger() };
+    await protectShop(place);
+    await expectProven(place, "restores/r1");
   });
 
   it("has had no credentials, and every object of its backups is locked", async () => {
     // It still clears away where it verified.
-    await agent.kill("SIGTERM");
+    await agent.stop();
     const files = await readdir(home.stateDir, { recursive: true, withFileTypes: true });
     const texts = await Promise.all(files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name), "latin1")));
     const known = [await readFile(home.configPath, "utf8"), ...texts].join("\n");

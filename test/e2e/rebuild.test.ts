@@ -1,16 +1,15 @@
 import { execFile } from "node:child_process";
 import { readdir, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Ledger } from "../../src/demo/ledger.ts";
 import { createShop, fillShop } from "../../src/demo/shop.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Backup } from "../../src/model/backup.ts";
+import { HOLDFAST } from "../fixtures/holdfast-program.ts";
 import { expectOnlyWholeBackups } from "../fixtures/invariants.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
-
-const PROGRAM = resolve(import.meta.dirname, "../../bin/holdfast");
 
 let world: HoldfastWorld;
 const backups: Backup[] = [];
@@ -41,7 +40,7 @@ afterAll(async () => {
 
 /** Standard output of one command: a process of its own, which asks the running Holdfast if there is one. */
 async function holdfast(...args: string[]): Promise<string> {
-  return (await promisify(execFile)(PROGRAM, ["--config", world.configPath, ...args])).stdout;
+  return (await promisify(execFile)(HOLDFAST, ["--config", world.configPath, ...args])).stdout;
 }
 
 const QUESTIONS = (): string[][] => [

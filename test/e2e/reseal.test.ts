@@ -3,18 +3,18 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startRestoredShop } from "../../src/demo/holdfast.ts";
-import { compareRows, Ledger } from "../../src/demo/ledger.ts";
-import { createShop, fillShop, readShop } from "../../src/demo/shop.ts";
+import { Ledger } from "../../src/demo/ledger.ts";
+import { createShop, fillShop } from "../../src/demo/shop.ts";
 import { sandboxAccount } from "../../src/engines/mysql/server-process.ts";
 import { generateKeyPair, readIdentityFile, writeIdentityFile } from "../../src/keys/identities.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { runTool } from "../../src/lib/process.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Backup } from "../../src/model/backup.ts";
+import { HOLDFAST } from "../fixtures/holdfast-program.ts";
+import { expectLedgerIn } from "../fixtures/protected-shop.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
 
-const PROGRAM = resolve(import.meta.dirname, "../../bin/holdfast");
 const PAGE = resolve(import.meta.dirname, "../../docs/restore-without-holdfast.md");
 
 let world: HoldfastWorld;
@@ -25,7 +25,7 @@ let nextKeyPath = "";
 
 /** Standard output of one command of a process beside this one. */
 async function holdfast(configPath: string, ...args: string[]): Promise<string> {
-  return (await promisify(execFile)(PROGRAM, [...args, "--config", configPath], { cwd: world.rootDir, maxBuffer: 64 * 1024 ** 2 })).stdout;
+  return (await promisify(execFile)(HOLDFAST, [...args, "--config", configPath], { cwd: world.rootDir, maxBuffer: 64 * 1024 ** 2 })).stdout;
 }
 
 async function apply(change: (yaml: string) => string): Promise<void> {
@@ -34,16 +34,7 @@ async function apply(change: (yaml: string) => string): Promise<void> {
   await world.client.call(api.system.apply, { yaml, sourceName: world.configPath, dryRun: false });
 }
 
-async function expectTheShopIn(dataDir: string): Promise<void> {
-  const restored = await startRestoredShop(world, dataDir);
-  try {
-    const { differences, comparedRows } = compareRows(ledger.stateAt(ledger.entries().at(-1)!.gtid), await readShop(restored.connection));
-    expect(differences).toEqual([]);
-    expect(comparedRows).toBeGreaterThan(500);
-  } finally {
-    await restored.stop();
-  }
-}
+const expectTheShopIn = (dataDir: string): Promise<void> => expectLedgerIn({ world, ledger }, dataDir, { atLeast: 501 });
 
 beforeAll(async () => {
   world = await startWorld({ shipEvery: "300ms", settings: { maxAttempts: 1 } });

@@ -1,16 +1,13 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Ledger } from "../../src/demo/ledger.ts";
 import { createShop, fillShop } from "../../src/demo/shop.ts";
 import { generateKeyPair, readIdentityFile, writeIdentityFile } from "../../src/keys/identities.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { api } from "../../src/model/api/index.ts";
+import { runHoldfast } from "../fixtures/holdfast-program.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
-
-const PROGRAM = resolve(import.meta.dirname, "../../bin/holdfast");
 
 let world: HoldfastWorld;
 
@@ -37,8 +34,7 @@ it("after a rotation new backups open with the new identity alone, and old ones 
   const nextPath = join(world.rootDir, "next.key");
   await writeIdentityFile(nextPath, next, systemClock);
 
-  const child = spawn(PROGRAM, ["key", "rotate", old!.recipient, next.recipient, "--write", "--config", world.configPath], { stdio: "ignore" });
-  expect(await once(child, "close")).toEqual([0, null]);
+  expect((await runHoldfast(["key", "rotate", old!.recipient, next.recipient, "--write", "--config", world.configPath])).code).toBe(0);
   await apply((yaml) => yaml.replace(`identities: [${world.dailyKeyPath}]`, `identities: [${world.dailyKeyPath}, ${nextPath}]`));
   const shippings = async (): Promise<number> => (await world.client.call(api.jobs.list, { kind: "ship", limit: 50 })).jobs.filter(({ state }) => state === "cancelled").length;
   await expect.poll(shippings).toBe(1);

@@ -2,10 +2,9 @@ import { DeleteObjectCommand, GetObjectLegalHoldCommand, ListObjectVersionsComma
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startRestoredShop } from "../../src/demo/holdfast.ts";
-import { compareRows, Ledger } from "../../src/demo/ledger.ts";
-import { createShop, fillShop, readShop } from "../../src/demo/shop.ts";
+import { Ledger } from "../../src/demo/ledger.ts";
 import { api } from "../../src/model/api/index.ts";
+import { expectProven, expectRestored, protectShop, type ShopPlace } from "../fixtures/protected-shop.ts";
 import { noCeph, startCeph } from "../fixtures/s3-ceph.ts";
 import { adminOf, makeBucket, type S3Server } from "../fixtures/s3-server.ts";
 import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";
@@ -13,11 +12,9 @@ import { tempDir, type TempDir } from "../fixtures/temp.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
 import { describeUnless } from "../skip.ts";
 
-interface Ground {
+interface Ground extends ShopPlace {
   readonly server: S3Server;
   readonly bucket: string;
-  readonly world: HoldfastWorld;
-  readonly ledger: Ledger;
   stop(): Promise<void>;
 }
 
@@ -34,33 +31,7 @@ async function openGround(start: () => Promise<S3Server>, lock?: string): Promis
     await server.stop();
     await secrets.remove();
   };
-  return { server, bucket, world, ledger: new Ledger(), stop };
-}
-
-/** A full, an incremental and the log behind it, all in the bucket. */
-async function protect({ world, ledger }: Ground): Promise<void> {
-  const connection = await world.connect();
-  await createShop(connection);
-  await fillShop(connection, ledger, { firstId: 1, count: 1_000 });
-  await world.holdfast.backUp("full");
-  await fillShop(connection, ledger, { firstId: 10_000, count: 200 });
-  await world.holdfast.backUp("incremental");
-  await fillShop(connection, ledger, { firstId: 20_000, count: 200 });
-  await connection.query("FLUSH BINARY LOGS");
-  await world.holdfast.waitUntilShipped(await world.logPosition());
-}
-
-async function expectRestored({ world, ledger }: Ground, name: string): Promise<void> {
-  const last = ledger.entries().at(-1)!;
-  const result = await world.holdfast.restore({ kind: "gtid", gtid: last.gtid }, join(world.rootDir, name));
-  const shop = await startRestoredShop(world, result.targetPath);
-  try {
-    const comparison = compareRows(ledger.stateAt(last.gtid), await readShop(shop.connection));
-    expect(comparison.differences).toEqual([]);
-    expect(comparison.comparedRows).toBeGreaterThanOrEqual(1_400);
-  } finally {
-    await shop.stop();
-  }
+  return { server, bucket, world, holdfast: world.holdfast, ledger: new Ledger(), stop };
 }
 
 async function repositoryDiagnosis(world: HoldfastWorld): Promise<{ status: string; message: string }[]> {
@@ -84,21 +55,15 @@ async function allVersions(admin: S3Client, bucket: string): Promise<LockedVersi
   }
 }
 
-async function expectProven(ground: Ground): Promise<void> {
-  await expectRestored(ground, "r1");
-  const newest = (await ground.world.holdfast.newestBackup())!;
-  expect(await ground.world.holdfast.verify(newest.backupId)).toMatchObject({ status: "passed", tier: "T4" });
-}
-
 describeUnless(noVersitygw, "a MariaDB backed up to a bucket with a compliance lock", () => {
   let ground: Ground;
   beforeAll(async () => {
     ground = await openGround(startVersitygw, "{ mode: compliance, uncommittedLock: 2h, committedLock: 7d }");
-    await protect(ground);
+    await protectShop(ground);
   });
   afterAll(() => ground.stop());
 
-  it("is restored to the last transaction, and proven by a verification to its end", () => expectProven(ground));
+  it("is restored to the last transaction, and proven by a verification to its end", () => expectProven(ground, "r1"));
 
   it("has every object of its backups locked for the committed period", async () => {
     const admin = adminOf(ground.server);
@@ -159,11 +124,11 @@ describeUnless(noCeph, "a MariaDB backed up to Ceph, without locks", () => {
   let ground: Ground;
   beforeAll(async () => {
     ground = await openGround(startCeph);
-    await protect(ground);
+    await protectShop(ground);
   });
   afterAll(() => ground.stop());
 
-  it("is restored to the last transaction, and proven by a verification to its end", () => expectProven(ground));
+  it("is restored to the last transaction, and proven by a verification to its end", () => expectProven(ground, "r1"));
 
   it("is described by doctor as open to whoever has the credentials", async () => {
     const [tried] = await repositoryDiagnosis(ground.world);

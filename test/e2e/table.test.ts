@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { createConnection } from "mysql2/promise";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compareRows, Ledger } from "../../src/demo/ledger.ts";
@@ -7,10 +7,9 @@ import { createShop, fillShop, readShop, startWriter } from "../../src/demo/shop
 import { delay } from "../../src/lib/clock.ts";
 import { runTool } from "../../src/lib/process.ts";
 import { formatInZone } from "../../src/model/zoned-time.ts";
+import { HOLDFAST } from "../fixtures/holdfast-program.ts";
 import { type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
 import { type HoldfastWorld, startWorld } from "../fixtures/world.ts";
-
-const HOLDFAST = resolve(import.meta.dirname, "../../bin/holdfast");
 
 let world: HoldfastWorld;
 let empty: Mariadb;

@@ -2,18 +2,19 @@ import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { waitForJob } from "../../src/demo/holdfast.ts";
+import type { RunningProgram } from "../../src/demo/start-program.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Job } from "../../src/model/job.ts";
 import { expectOnlyWholeBackups, processesBelow } from "../fixtures/invariants.ts";
-import { type AgentHome, type Fleet, type Running, startFleet } from "../fixtures/fleet.ts";
+import { type AgentHome, type Fleet, startFleet } from "../fixtures/fleet.ts";
 import { until } from "../fixtures/log-collector.ts";
 
 /** Several packs of bytes that no compression makes smaller. */
 const BLOBS = 60;
 
 let fleet: Fleet;
-let server: Running;
-let agent: Running;
+let server: RunningProgram;
+let agent: RunningProgram;
 let home: AgentHome;
 
 beforeAll(async () => {
@@ -37,7 +38,7 @@ const toolRuns = (): boolean => processesBelow(fleet.world.rootDir).some((line) 
 
 /** Starts the agent anew with its uploads slowed down, so that a backup takes two minutes, and begins one: its upload has begun and is far from its end. */
 async function beginSlowly(uploadBytesPerS = "256KiB"): Promise<Job> {
-  await agent.kill("SIGTERM");
+  await agent.stop();
   const fast = await readFile(home.configPath, "utf8");
   await writeFile(home.configPath, `${fast}uploadBytesPerS: ${uploadBytesPerS}\n`);
   agent = await fleet.startAgent(home);
@@ -94,7 +95,7 @@ describe("on a bad day", () => {
   it("a server that dies in the middle of a backup and stays away does not end it", async () => {
     // The same agent has to end it.
     const job = await beginSlowly("1MiB");
-    await server.kill("SIGKILL");
+    await server.kill9();
     const asked = async (): Promise<boolean> => (await fleet.logOf(home)).some(({ route, failures }) => route === "agent.grantPut" && Number(failures) >= 6);
     await until("the agent has asked in vain for a grant again and again", asked);
     server = await fleet.startServer();
@@ -104,7 +105,7 @@ describe("on a bad day", () => {
 
   it("an agent that dies in the middle of a backup leaves it to its next process", async () => {
     const job = await beginSlowly();
-    await agent.kill("SIGKILL");
+    await agent.kill9();
     await until("the tool died with it", () => !toolRuns());
     agent = await fleet.startAgent(home);
     const ended = await expectOneOutcome(job);
@@ -133,12 +134,12 @@ describe("on a bad day", () => {
     await writeFile(copied.configPath, (await readFile(home.configPath, "utf8")).replace(home.stateDir, copied.stateDir));
     const second = await fleet.startAgent(copied);
     expect(await agent.ended).toBe(18);
-    expect(agent.said()).toContain("[AGENT_REPLACED]");
+    expect(agent.said("stderr")).toContain("[AGENT_REPLACED]");
     const { findings } = await fleet.client.call(api.system.findings, { all: false });
     expect(findings.find(({ kind }) => kind === "agent-replaced")?.message).toContain("Two processes work with the identity of the agent db1");
     const ended = await expectOneOutcome(job);
     expect(ended.attempts.map(({ state }) => state)).toEqual(["lost", "committed"]);
-    await second.kill("SIGTERM");
+    await second.stop();
     agent = await fleet.startAgent(home);
   });
 
@@ -157,7 +158,7 @@ describe("on a bad day", () => {
     const { endedAttempts } = await fleet.client.call(api.agents.revoke, { agent: "db1" });
     expect(endedAttempts).toContain((await jobOf(job.jobId)).attempts[0]?.attemptId);
     expect(await agent.ended).toBe(17);
-    expect(agent.said()).toContain("was revoked at");
+    expect(agent.said("stderr")).toContain("was revoked at");
     await until("its tool is gone", () => !toolRuns());
     home = await fleet.join("db2");
     agent = await fleet.startAgent(home);
@@ -166,18 +167,18 @@ describe("on a bad day", () => {
   });
 
   it("an agent that is out of reach for longer than its lease stops by itself, and the work is done once", async () => {
-    await server.kill("SIGTERM");
+    await server.stop();
     server = await fleet.startServer("8s");
     // The same agent does it again.
     const job = await beginSlowly("1MiB");
-    await server.kill("SIGKILL");
+    await server.kill9();
     const fenced = async (): Promise<boolean> => (await fleet.logOf(home)).some(({ msg }) => String(msg).includes("stops by itself"));
     await until("the agent stops by itself", fenced);
     await until("its tool is gone", () => !toolRuns());
     server = await fleet.startServer("8s");
     await until("its attempt is given up", async () => (await jobOf(job.jobId)).attempts[0]?.state === "lost");
     // So short a lease is no promise where the machine is busy.
-    await server.kill("SIGTERM");
+    await server.stop();
     server = await fleet.startServer();
     await expectOneOutcome(job);
   });

@@ -7,6 +7,8 @@ import { runTool } from "../../src/lib/process.ts";
 import { mayRetry } from "../../src/lib/retry.ts";
 import type { GateElsewhere } from "../../src/storage/gate.ts";
 import { remoteGate } from "../../src/storage/remote-gate.ts";
+import { brokenBehind } from "../fixtures/broken-body.ts";
+import { caught } from "../fixtures/caught.ts";
 import { type FaultProxy, startFaultProxy } from "../fixtures/fault-proxy.ts";
 import { type GatewayGround, openGround } from "../fixtures/gateway.ts";
 import { until } from "../fixtures/log-collector.ts";
@@ -19,7 +21,6 @@ const never = new AbortController().signal;
 let ground: GatewayGround;
 let gate: GateElsewhere;
 
-const caught = (call: Promise<unknown>): Promise<unknown> => call.then(() => "no error", (error: unknown) => error);
 const stored = (key = KEY): Promise<Buffer | null> => readFile(join(ground.repositoryPath, key)).catch(() => null);
 const unfinished = (): Promise<string[]> => readdir(join(ground.repositoryPath, ".tmp")).catch(() => []);
 
@@ -172,13 +173,7 @@ describe("between agent and gateway", () => {
 
   it("a body fails behind its last byte: nothing is stored", async () => {
     const cause = new Error("the source broke");
-    async function* broken(): AsyncGenerator<Uint8Array> {
-      yield BODY;
-      // Long enough for the gateway to store what it has, if it has all of it.
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      throw cause;
-    }
-    expect(await caught(gate.put(ground.grant(BODY), broken(), never))).toBe(cause);
+    expect(await caught(gate.put(ground.grant(BODY), brokenBehind(BODY, cause), never))).toBe(cause);
     await expectNothing();
   });
 

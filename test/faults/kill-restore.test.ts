@@ -2,9 +2,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startRestoredShop, waitForJob } from "../../src/demo/holdfast.ts";
-import { compareRows, Ledger } from "../../src/demo/ledger.ts";
-import { createShop, fillShop, readShop } from "../../src/demo/shop.ts";
+import { compareRestored, waitForJob } from "../../src/demo/holdfast.ts";
+import { Ledger } from "../../src/demo/ledger.ts";
+import { createShop, fillShop } from "../../src/demo/shop.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Backup } from "../../src/model/backup.ts";
 import type { Job } from "../../src/model/job.ts";
@@ -98,9 +98,7 @@ describe("kill -9 of Holdfast during a restore", () => {
     await killWhen("it began", () => partials(path).length > 0);
     await expectRestoreLost(first, path);
     await waitForJob(up.client, await restore({ kind: "directory", path, start: false }), world.signal);
-    const shop = await startRestoredShop(world, path);
-    const comparison = compareRows(ledger.stateAt(ledger.entries().at(-1)?.gtid ?? ""), await readShop(shop.connection));
-    await shop.stop();
+    const comparison = await compareRestored(world, path, ledger.stateAt(ledger.entries().at(-1)?.gtid ?? ""));
     expect(comparison).toEqual({ comparedRows: 3_500, differences: [] });
   });
 

@@ -1,7 +1,8 @@
 import { HeadObjectCommand, type HeadObjectCommandOutput, ListObjectVersionsCommand, type S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SignedRequest } from "../../src/model/grant.ts";
-import { offeredGet, offeredPut, type PresignedGround, presignedGround, promiseOf } from "../fixtures/presigned.ts";
+import { offeredGet, offeredPut, type PresignedGround, presignedGround } from "../fixtures/presigned.ts";
+import { promiseOf } from "../fixtures/promise-of.ts";
 import { noCeph, startCeph } from "../fixtures/s3-ceph.ts";
 import { adminOf, type S3Server } from "../fixtures/s3-server.ts";
 import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";

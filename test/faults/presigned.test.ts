@@ -6,20 +6,20 @@ import type { GateElsewhere } from "../../src/storage/gate.ts";
 import { openStorage } from "../../src/storage/index.ts";
 import { presignedGate } from "../../src/storage/s3/presigned-gate.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { brokenBehind } from "../fixtures/broken-body.ts";
+import { caught } from "../fixtures/caught.ts";
 import { type FaultProxy, startFaultProxy } from "../fixtures/fault-proxy.ts";
 import { until } from "../fixtures/log-collector.ts";
-import { offeredGet, offeredPut, promiseOf, SILENCE_MS } from "../fixtures/presigned.ts";
-import { noCeph, startCeph } from "../fixtures/s3-ceph.ts";
+import { offeredGet, offeredPut, SILENCE_MS } from "../fixtures/presigned.ts";
+import { promiseOf } from "../fixtures/promise-of.ts";
 import { makeBucket, optionsFor, type S3Server } from "../fixtures/s3-server.ts";
-import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";
+import { S3_SERVERS } from "../fixtures/s3-servers.ts";
 import { describeUnless } from "../skip.ts";
 
 const BODY = randomBytes(1_000_000);
 const never = new AbortController().signal;
 
-const caught = (call: Promise<unknown>): Promise<unknown> => call.then(() => "no error", (error: unknown) => error);
-
-for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw], [noCeph, "Ceph", startCeph]] as const) {
+for (const [reason, name, start] of S3_SERVERS) {
   describeUnless(reason, `a bad day between an agent with signed requests and ${name}`, () => {
     let server: S3Server;
     let proxy: FaultProxy;
@@ -111,13 +111,7 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
 
     test("a body that fails behind its last byte stores nothing", async () => {
       const cause = new Error("the source broke");
-      async function* broken(): AsyncGenerator<Uint8Array> {
-        yield BODY;
-        // Long enough for the store to have stored what it has, if it has all of it.
-        await new Promise((resolve) => setTimeout(resolve, 300));
-        throw cause;
-      }
-      expect(await caught(gate.put(await writeGrant("k"), broken(), never))).toBe(cause);
+      expect(await caught(gate.put(await writeGrant("k"), brokenBehind(BODY, cause), never))).toBe(cause);
       await expectNothing("k");
     });
 

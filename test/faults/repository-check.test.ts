@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listFindings } from "../../src/catalog/findings.ts";
 import { findJob, requestCancel } from "../../src/catalog/jobs.ts";
@@ -22,6 +21,7 @@ import { silentLog } from "../../src/lib/log.ts";
 import { type CheckResult, checkResultSchema } from "../../src/model/check.ts";
 import type { Job, Order, Progress } from "../../src/model/job.ts";
 import { backupPrefix, REPOSITORY_MARK_KEY } from "../../src/model/manifest.ts";
+import { promiseOf } from "../fixtures/promise-of.ts";
 
 type Path = readonly (string | number)[];
 
@@ -125,7 +125,7 @@ describe("a repository check", () => {
     await world.storage.delete([key]);
     if (bytes === null) return;
     const body = Buffer.from(bytes);
-    await world.storage.put(key, [body], { sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") });
+    await world.storage.put(key, [body], promiseOf(body));
   }
 
   const packKey = (number: number): string => `${backupPrefix(world.instanceId, backupId)}00000${String(number)}.zst.age`;

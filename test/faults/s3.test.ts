@@ -1,23 +1,20 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { mayRetry } from "../../src/lib/retry.ts";
 import { openStorage } from "../../src/storage/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { caught } from "../fixtures/caught.ts";
 import { type FaultProxy, startFaultProxy } from "../fixtures/fault-proxy.ts";
-import { noCeph, startCeph } from "../fixtures/s3-ceph.ts";
 import { until } from "../fixtures/log-collector.ts";
+import { promiseOf } from "../fixtures/promise-of.ts";
 import { makeBucket, optionsFor, type S3Server } from "../fixtures/s3-server.ts";
-import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";
+import { S3_SERVERS } from "../fixtures/s3-servers.ts";
 import { describeUnless } from "../skip.ts";
 
 const BODY = Buffer.from("the bytes of a pack");
 const TRIES = 5;
 
 type Body = Parameters<Storage["put"]>[1];
-
-function promise(body: Buffer): { sizeBytes: number; sha256: string } {
-  return { sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") };
-}
 
 async function* once(body: Buffer): AsyncGenerator<Uint8Array> {
   yield body;
@@ -29,7 +26,7 @@ async function keysOf(storage: Storage): Promise<string[]> {
   return keys;
 }
 
-for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw], [noCeph, "Ceph", startCeph]] as const) {
+for (const [reason, name, start] of S3_SERVERS) {
   describeUnless(reason, `a bad day between Holdfast and ${name}`, () => {
     let server: S3Server;
     let proxy: FaultProxy;
@@ -56,16 +53,15 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
       truth = openStorage("s3", optionsFor(server, bucket));
       storage = through(bucket);
       // What is asked once, before the first write, is over before anything breaks.
-      await storage.put("first", [BODY], promise(BODY));
+      await storage.put("first", [BODY], promiseOf(BODY));
       proxy.heal();
     }
 
     const through = (bucket: string, more: Record<string, unknown> = {}) => openStorage("s3", { ...optionsFor(server, bucket, more), endpoint: proxy.endpoint });
 
-    const put = (key: string, body: Body = [BODY], options = promise(BODY)) => storage.put(key, body, options);
+    const put = (key: string, body: Body = [BODY], options = promiseOf(BODY)) => storage.put(key, body, options);
     const read = async (from: Storage, key: string, range?: { start: number; end: number }): Promise<Buffer> => Buffer.concat(await (await from.get(key, range === undefined ? {} : { range })).toArray());
     const puts = () => proxy.seen.filter(({ method }) => method === "PUT");
-    const caught = (call: Promise<unknown>): Promise<unknown> => call.then(() => "no error", (error: unknown) => error);
 
     describe("the store is busy or broken", () => {
       const answers = [[503, "SlowDown"], [429, "TooManyRequests"], [500, "InternalError"], [502, "BadGateway"]] as const;
@@ -139,7 +135,7 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
 
       test("whose answer is lost is never guessed about: something else under its name is not it", async () => {
         const other = Buffer.from("the bytes of a pick");
-        await truth.put("k", [other], promise(other));
+        await truth.put("k", [other], promiseOf(other));
         proxy.break("PUT", { kind: "lose-answer" }, 1);
         expect(await caught(put("k"))).toMatchObject({ code: "OBJECT_EXISTS" });
         expect((await read(truth, "k")).equals(other)).toBe(true);
@@ -183,7 +179,7 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
       test("of two to one key with every answer lost wins for exactly one writer", async () => {
         const bodies = [randomBytes(200_000), randomBytes(200_000)];
         proxy.break("PUT", { kind: "lose-answer" }, 2);
-        const ends = await Promise.all(bodies.map((body) => caught(put("k", [body], promise(body)))));
+        const ends = await Promise.all(bodies.map((body) => caught(put("k", [body], promiseOf(body)))));
         const winner = bodies.findIndex((_body, writer) => (ends[writer] as { key?: string }).key === "k" || !(ends[writer] instanceof Error));
         expect(ends.filter((end) => end instanceof Error)).toMatchObject([{ code: "OBJECT_EXISTS" }]);
         expect((await read(truth, "k")).equals(bodies[winner]!)).toBe(true);
@@ -194,7 +190,7 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
       const large = randomBytes(1_000_000);
 
       test("that breaks in its body goes on at the byte it had reached", async () => {
-        await truth.put("large", [large], promise(large));
+        await truth.put("large", [large], promiseOf(large));
         proxy.break("GET", { kind: "cut", afterBytes: 300_000 }, 3);
         expect((await read(storage, "large")).equals(large)).toBe(true);
         const starts = proxy.seen.map(({ range }) => Number(/^bytes=(\d+)-/.exec(range ?? "bytes=0-")?.[1]));
@@ -205,20 +201,20 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
       });
 
       test("of a range that breaks goes on inside the range", async () => {
-        await truth.put("large", [large], promise(large));
+        await truth.put("large", [large], promiseOf(large));
         proxy.break("GET", { kind: "cut", afterBytes: 1_000 }, 2);
         expect((await read(storage, "large", { start: 500_000, end: 505_000 })).equals(large.subarray(500_000, 505_000))).toBe(true);
         expect(proxy.seen.map(({ range }) => range?.split("-")[1])).toEqual(["504999", "504999", "504999"]);
       });
 
       test("that never gets on is given up", async () => {
-        await truth.put("large", [large], promise(large));
+        await truth.put("large", [large], promiseOf(large));
         proxy.break("GET", { kind: "cut", afterBytes: 0 });
         expect(await caught(read(storage, "large"))).toMatchObject({ code: "STORAGE_FAILED" });
       });
 
       test("that hangs and is given up closes at once, and its connection with it", async () => {
-        await truth.put("large", [large], promise(large));
+        await truth.put("large", [large], promiseOf(large));
         proxy.break("GET", { kind: "hang", afterBytes: 300_000 });
         const stream = await storage.get("large");
         await new Promise<void>((resolve) => {
@@ -237,14 +233,14 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
 
       test("that drips comes whole", async () => {
         const small = large.subarray(0, 5_000);
-        await truth.put("small", [small], promise(small));
+        await truth.put("small", [small], promiseOf(small));
         proxy.break("GET", { kind: "drip", pieceBytes: 100 });
         expect((await read(storage, "small")).equals(small)).toBe(true);
         expect(proxy.seen).toHaveLength(1);
       });
 
       test("that is answered short is not taken for the whole", async () => {
-        await truth.put("large", [large], promise(large));
+        await truth.put("large", [large], promiseOf(large));
         proxy.break("GET", { kind: "truncate", toBytes: 1_000 }, 1);
         expect((await read(storage, "large", { start: 0, end: 5_000 })).equals(large.subarray(0, 5_000))).toBe(true);
       });
@@ -252,7 +248,7 @@ for (const [reason, name, start] of [[noVersitygw, "versitygw", startVersitygw],
 
     describe("an answer that is cut and looks whole", () => {
       test("does not make a listing shorter", async () => {
-        for (const key of ["a", "b", "c", "d"]) await truth.put(key, [BODY], promise(BODY));
+        for (const key of ["a", "b", "c", "d"]) await truth.put(key, [BODY], promiseOf(BODY));
         // From a few bytes to most of it.
         for (const toBytes of [20, 300, 500, 700, 900]) {
           proxy.break("GET", { kind: "truncate", toBytes }, 1);

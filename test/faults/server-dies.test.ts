@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startRestoredShop, waitForJob } from "../../src/demo/holdfast.ts";
-import { compareRows, Ledger } from "../../src/demo/ledger.ts";
-import { createShop, fillShop, readShop } from "../../src/demo/shop.ts";
+import { compareRestored, waitForJob } from "../../src/demo/holdfast.ts";
+import { Ledger } from "../../src/demo/ledger.ts";
+import { createShop, fillShop } from "../../src/demo/shop.ts";
 import { api } from "../../src/model/api/index.ts";
 import type { Job } from "../../src/model/job.ts";
 import { expectNoTool, expectNothingLeft, expectOnlyWholeBackups, processesBelow } from "../fixtures/invariants.ts";
@@ -32,9 +32,7 @@ async function write(count: number): Promise<void> {
 async function expectLedgerComesBack(): Promise<void> {
   await world.holdfast.waitUntilShipped(await world.logPosition());
   const { targetPath } = await world.holdfast.restore({ kind: "latest" }, join(world.rootDir, `r${String(nextId)}`));
-  const shop = await startRestoredShop(world, targetPath);
-  const comparison = compareRows(ledger.stateAt(ledger.entries().at(-1)?.gtid ?? ""), await readShop(shop.connection));
-  await shop.stop();
+  const comparison = await compareRestored(world, targetPath, ledger.stateAt(ledger.entries().at(-1)?.gtid ?? ""));
   expect(comparison.differences).toEqual([]);
   expect(comparison.comparedRows).toBe(nextId - 1);
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { makeAuthority } from "../../src/demo/certificates.ts";
 import { provenBody } from "../../src/lib/proven-body.ts";
@@ -14,11 +14,11 @@ import type { GateElsewhere } from "../../src/storage/gate.ts";
 import { remoteGate } from "../../src/storage/remote-gate.ts";
 import { type GatewayGround, makeCertificate, markRepository, openGround } from "../fixtures/gateway.ts";
 import { grantBy } from "../fixtures/grants.ts";
+import { HOLDFAST } from "../fixtures/holdfast-program.ts";
 import { until } from "../fixtures/log-collector.ts";
 import { openRaw, sendRaw } from "../fixtures/raw-http.ts";
 import { tempDir } from "../fixtures/temp.ts";
 
-const PROGRAM = resolve(import.meta.dirname, "../../bin/holdfast");
 const BODY = randomBytes(40 * 1024);
 const never = new AbortController().signal;
 
@@ -141,7 +141,7 @@ describe("the client of a gateway", () => {
 
 describe("holdfast gateway as a command", () => {
   function start(configPath: string): { code: number | null; stderr: string } {
-    const { status, stderr } = spawnSync(PROGRAM, ["gateway", "--config", configPath], { encoding: "utf8", timeout: 240_000 });
+    const { status, stderr } = spawnSync(HOLDFAST, ["gateway", "--config", configPath], { encoding: "utf8", timeout: 240_000 });
     return { code: status, stderr };
   }
 

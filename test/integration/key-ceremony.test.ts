@@ -1,13 +1,12 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { identityOfLines } from "../../src/keys/paper-identity.ts";
+import { HOLDFAST } from "../fixtures/holdfast-program.ts";
 import { type TempDir, tempDir } from "../fixtures/temp.ts";
 import { describeUnless } from "../skip.ts";
-
-const PROGRAM = resolve(import.meta.dirname, "../../bin/holdfast");
 
 let dir: TempDir;
 let child: ChildProcess | undefined;
@@ -59,7 +58,7 @@ async function expectNowhereOnDisk(letters: readonly string[]): Promise<void> {
 
 describe("a ceremony between pipes", () => {
   test("prints the recipient alone on stdout, once the identity came back", async () => {
-    const run = start(PROGRAM, ["key", "ceremony"]);
+    const run = start(HOLDFAST, ["key", "ceremony"]);
     await expect.poll(() => run.stderr()).toContain("line 1: ");
     const lines = linesIn(run.stderr());
     expect(lines).toHaveLength(4);
@@ -71,7 +70,7 @@ describe("a ceremony between pipes", () => {
   });
 
   test("ends with an error and without a recipient when another line comes back", async () => {
-    const run = start(PROGRAM, ["key", "ceremony"]);
+    const run = start(HOLDFAST, ["key", "ceremony"]);
     await expect.poll(() => run.stderr()).toContain("line 1: ");
     run.type(`${linesIn(run.stderr())[1] ?? ""}\n`);
     expect(await run.ended).toBe(5);
@@ -80,7 +79,7 @@ describe("a ceremony between pipes", () => {
   });
 
   test("shows nothing when it would go to a file", async () => {
-    const run = start("sh", ["-c", `"${PROGRAM}" key ceremony 2>said`]);
+    const run = start("sh", ["-c", `"${HOLDFAST}" key ceremony 2>said`]);
     expect(await run.ended).toBe(5);
     const said = await readFile(join(dir.path, "said"), "utf8");
     expect(said).toContain("would go to a file");
@@ -92,7 +91,7 @@ const hasScript = spawnSync("script", ["--version"]).status === 0;
 
 describeUnless(hasScript ? undefined : "script is not on PATH", "a ceremony at a terminal", () => {
   test("clears the screen before it asks, and at its end", async () => {
-    const run = start("script", ["-qfec", `'${PROGRAM}' key ceremony`, "/dev/null"]);
+    const run = start("script", ["-qfec", `'${HOLDFAST}' key ceremony`, "/dev/null"]);
     await expect.poll(() => run.stdout()).toContain("Press Enter");
     const lines = linesIn(run.stdout());
     expect(lines).toHaveLength(4);
@@ -111,7 +110,7 @@ describeUnless(hasScript ? undefined : "script is not on PATH", "a ceremony at a
   });
 
   test("can be left with Ctrl-C", async () => {
-    const run = start("script", ["-qfec", `'${PROGRAM}' key ceremony`, "/dev/null"]);
+    const run = start("script", ["-qfec", `'${HOLDFAST}' key ceremony`, "/dev/null"]);
     await expect.poll(() => run.stdout()).toContain("Press Enter");
     run.type("\u0003");
     expect(await run.ended, run.stdout()).toBe(130);

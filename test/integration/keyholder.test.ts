@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { copyFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { spawnSync } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { makeAuthority } from "../../src/demo/certificates.ts";
 import { freePort } from "../../src/demo/free-port.ts";
 import { generateKeyPair, type KeyPair, writeIdentityFile } from "../../src/keys/identities.ts";
 import { checkReleaseLog } from "../../src/keys/release-log.ts";
@@ -9,11 +10,11 @@ import { remoteKeyholder } from "../../src/keys/remote-keyholder.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { generateSigningKey, signerFrom } from "../../src/lib/signing.ts";
 import { openable } from "../fixtures/grants.ts";
+import { HOLDFAST } from "../fixtures/holdfast-program.ts";
 import { type KeyholderPlace, type KeyholderProcess, startKeyholderProcess } from "../fixtures/keyholder-process.ts";
 import { type TempDir, tempDir } from "../fixtures/temp.ts";
 import { describeUnless } from "../skip.ts";
 
-const PROGRAM = resolve(import.meta.dirname, "../../bin/holdfast");
 const signer = signerFrom(generateSigningKey());
 
 let dir: TempDir;
@@ -88,7 +89,7 @@ describe("a keyholder that is killed", () => {
 
 describe("the commands", () => {
   const holdfast = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync(PROGRAM, args, { cwd: dir.path, encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync(HOLDFAST, args, { cwd: dir.path, encoding: "utf8" });
     return { code: status, stdout, stderr };
   };
 
@@ -121,22 +122,11 @@ const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
 
 describeUnless(hasOpenssl ? undefined : "openssl is not on PATH", "over mutual TLS", () => {
   const file = (name: string): string => join(dir.path, name);
-  const openssl = (...args: string[]): void => void execFileSync("openssl", args, { cwd: dir.path, stdio: "ignore" });
-  const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-
-  async function authority(name: string): Promise<void> {
-    openssl("req", "-x509", ...NEW_KEY, "-keyout", `${name}.key`, "-out", `${name}.pem`, "-days", "2", "-subj", `/CN=${name}`);
-    await copyFile(file(`${name}.pem`), file(`${name}-ca.pem`));
-  }
-  async function signedBy(ca: string, name: string): Promise<void> {
-    await writeFile(file("san"), "subjectAltName=IP:127.0.0.1");
-    openssl("req", ...NEW_KEY, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
-    openssl("x509", "-req", "-in", `${name}.csr`, "-CA", `${ca}.pem`, "-CAkey", `${ca}.key`, "-CAcreateserial", "-days", "2", "-extfile", "san", "-out", `${name}.pem`);
-  }
 
   test("answers those whom the authority signed, names them in the log, and nobody else", async () => {
-    for (const name of ["house", "stranger"]) await authority(name);
-    for (const [ca, name] of [["house", "keyholder"], ["house", "server"], ["stranger", "thief"]] as const) await signedBy(ca, name);
+    const [house, stranger] = [await makeAuthority(dir.path, "house"), await makeAuthority(dir.path, "stranger")];
+    for (const name of ["keyholder", "server"]) await house.issue(name);
+    await stranger.issue("thief");
     const address = `127.0.0.1:${String(await freePort())}`;
     running = await startKeyholderProcess({ ...place, more: `tls: { address: "${address}", certificate: ${file("keyholder.pem")}, key: ${file("keyholder.key")}, clientCa: ${file("house-ca.pem")} }\n` });
     const as = (name: string, ca = "house-ca.pem") =>

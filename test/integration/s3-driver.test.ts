@@ -7,6 +7,7 @@ import { openStorage } from "../../src/storage/index.ts";
 import { s3Storage } from "../../src/storage/s3/index.ts";
 import type { Storage, StoredObject } from "../../src/storage/storage.ts";
 import { describeObjectLock } from "../contract/object-lock.ts";
+import { promiseOf } from "../fixtures/promise-of.ts";
 import { noCeph, startCeph } from "../fixtures/s3-ceph.ts";
 import { adminOf, makeBucket, optionsFor, type S3Server } from "../fixtures/s3-server.ts";
 import { noVersitygw, startVersitygw } from "../fixtures/s3-versitygw.ts";
@@ -18,7 +19,7 @@ const COMPLIANCE = { mode: "compliance", uncommittedLock: "1h", committedLock: "
 
 function put(storage: Storage, key: string, text: string): Promise<unknown> {
   const body = Buffer.from(text);
-  return storage.put(key, [body], { sizeBytes: body.byteLength, sha256: createHash("sha256").update(body).digest("hex") });
+  return storage.put(key, [body], promiseOf(body));
 }
 
 async function allOf(objects: AsyncIterable<StoredObject>): Promise<StoredObject[]> {

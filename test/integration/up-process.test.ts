@@ -1,26 +1,22 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type RunningProgram, startProgram } from "../../src/demo/start-program.ts";
+import { userEnv } from "../fixtures/holdfast-program.ts";
 import { tempDir, type TempDir } from "../fixtures/temp.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
 
 let dir: TempDir;
-const running: ChildProcess[] = [];
+const running: RunningProgram[] = [];
 beforeEach(async () => {
   dir = await tempDir();
   const recipients = ["daily.key", "escrow.key"].map((name) => (holdfast("key", "generate", name, "--json").json as { recipient: string }).recipient);
   await writeFile(join(dir.path, "holdfast.yaml"), configuration(recipients));
 });
 afterEach(async () => {
-  for (const child of running.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const ended = once(child, "exit");
-    child.kill("SIGKILL");
-    await ended;
-  }
+  for (const up of running.splice(0)) await up.kill9();
   await dir.remove();
 });
 
@@ -33,23 +29,16 @@ instances: { shop: { engine: mysql, policy: daily, connection: { socket: ${dir.p
 `;
 }
 
-/** The environment of a user who has set nothing of Holdfast's. */
-function cleanEnv(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDFAST_")));
-}
-
 function holdfast(...args: string[]): { code: number | null; stdout: string; stderr: string; json: unknown } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: dir.path, encoding: "utf8", env: cleanEnv(), timeout: 240_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: dir.path, encoding: "utf8", env: userEnv(), timeout: 240_000 });
   return { code: status, stdout, stderr, json: args.includes("--json") && stdout !== "" ? (JSON.parse(stdout) as unknown) : null };
 }
 
-async function startUp(): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [MAIN, "up"], { cwd: dir.path, env: cleanEnv(), stdio: ["ignore", "ignore", "pipe"] });
-  running.push(child);
-  let text = "";
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-  await expect.poll(() => text).toContain("holdfast is up");
-  return child;
+async function startUp(): Promise<RunningProgram> {
+  const up = startProgram("holdfast up", { file: process.execPath, args: [MAIN, "up"], cwd: dir.path, env: userEnv() });
+  running.push(up);
+  await up.until("holdfast is up");
+  return up;
 }
 
 describe("holdfast up as a process", () => {
@@ -58,9 +47,7 @@ describe("holdfast up as a process", () => {
     expect(await readdir(join(dir.path, "state"))).toContain("holdfast.sock");
     expect(holdfast("status", "--json").json).toMatchObject({ instances: [{ name: "shop" }], repositories: [{ name: "main" }] });
     expect(holdfast("up")).toMatchObject({ code: 5 });
-    const ended = once(up, "exit");
-    up.kill("SIGTERM");
-    expect(await ended).toEqual([0, null]);
+    expect(await up.stop()).toBe(0);
     expect(await readdir(join(dir.path, "state"))).not.toContain("holdfast.sock");
     const log = await readFile(join(dir.path, "state", "holdfast.log"), "utf8");
     expect(log.split("\n").filter((line) => line.includes('"level":50') && !line.includes("ALREADY_RUNNING"))).toEqual([]);
@@ -68,9 +55,7 @@ describe("holdfast up as a process", () => {
 
   test("starts again after kill -9, replaces its socket, and removes what its attempts left", async () => {
     const first = await startUp();
-    const killed = once(first, "exit");
-    first.kill("SIGKILL");
-    await killed;
+    await first.kill9();
     await mkdir(join(dir.path, "state", "scratch", "0000000000", "w"), { recursive: true });
     await startUp();
     expect(holdfast("job", "list")).toMatchObject({ code: 0 });

@@ -1,11 +1,12 @@
-import { chmod, chown, readdir } from "node:fs/promises";
+import { chmod, chown } from "node:fs/promises";
 import { join } from "node:path";
-import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
+import type { Connection } from "mysql2/promise";
+import { connectTo, logPositionOf } from "../../src/demo/source-server.ts";
 import { sandboxAccount } from "../../src/engines/mysql/server-process.ts";
 import { generateKeyPair, writeIdentityFile } from "../../src/keys/identities.ts";
 import { delay, systemClock } from "../../src/lib/clock.ts";
 import { type HoldfastPlace, type HoldfastProcess, startHoldfastProcess } from "../fixtures/holdfast-process.ts";
-import { type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
+import { binlogFilesOf, type Mariadb, startMariadb } from "../fixtures/mariadb.ts";
 import { tempDir } from "../fixtures/temp.ts";
 import { type Disk, mountDisk } from "./disk.ts";
 import { Witness } from "./witness.ts";
@@ -62,8 +63,7 @@ export async function makeGround(random: () => number): Promise<Ground> {
   const place = (): HoldfastPlace => ({ configPath, yaml: `${yaml}${PACES[pace]}`, rootDir: root.path, repositoryPath, signal: controller.signal });
   const connections: Connection[] = [];
   const connect = async (): Promise<Connection> => {
-    const connection = await createConnection({ socketPath: mariadb.socket, user: "root", charset: "utf8mb4" });
-    connection.on("error", () => undefined);
+    const connection = await connectTo(mariadb.socket);
     connections.push(connection);
     return connection;
   };
@@ -105,7 +105,7 @@ export async function makeGround(random: () => number): Promise<Ground> {
     },
     otherServer: () => (other ??= startMariadb({ binlog: false })),
     logPosition: () => positionOf(connect),
-    binlogFiles: async () => (await readdir(mariadb.binlogDir)).filter((name) => /\.\d+$/.test(name)).toSorted().map((name) => join(mariadb.binlogDir, name)),
+    binlogFiles: () => binlogFilesOf(mariadb),
     remove: () => (removing ??= remove()),
   };
   try {
@@ -133,8 +133,7 @@ async function newKey(path: string): Promise<string> {
 async function positionOf(connect: () => Promise<Connection>): Promise<{ file: string; position: number }> {
   const connection = await connect();
   try {
-    const [status] = await connection.query<RowDataPacket[]>("SHOW MASTER STATUS");
-    return { file: String(status[0]?.["File"]), position: Number(status[0]?.["Position"]) };
+    return await logPositionOf(connection);
   } finally {
     connection.destroy();
   }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { startRestoredShop, waitForJob } from "../../src/demo/holdfast.ts";
+import { compareRestored, waitForJob } from "../../src/demo/holdfast.ts";
 import { compareRows } from "../../src/demo/ledger.ts";
 import { readShop } from "../../src/demo/shop.ts";
 import { delay } from "../../src/lib/clock.ts";
@@ -162,13 +162,8 @@ export class Invariants {
 export async function restoredFaults(ground: Ground, restored: { path: string; expected: ReadonlyMap<number, string>; what: string }): Promise<string[]> {
   const { path, expected, what } = restored;
   try {
-    const shop = await startRestoredShop({ rootDir: ground.rootDir, signal: ground.signal }, path);
-    try {
-      const { differences } = compareRows(expected, await readShop(shop.connection));
-      return differences.slice(0, 3).map((difference) => `${what}, restored: ${difference} (${String(differences.length)} differences)`);
-    } finally {
-      await shop.stop();
-    }
+    const { differences } = await compareRestored(ground, path, expected);
+    return differences.slice(0, 3).map((difference) => `${what}, restored: ${difference} (${String(differences.length)} differences)`);
   } catch (error) {
     return [`no server starts on ${what}, restored: ${message(error)}`];
   }

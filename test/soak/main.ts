@@ -3,6 +3,7 @@
  * `main.ts --minutes N [--seed S] [--only R] [--fault WORDS]`: the same seed plans the same rounds, and `--only` runs one of
  * them alone. With `--fault` each round makes one of the faults whose name contains the words, such as
  * `backup, stream: kill mariadb-backup`, `slow backup` or `fill repository`; with `--minutes 0` there is one round.
+ * Needs root, for disks that can be full.
  */
 import { copyFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

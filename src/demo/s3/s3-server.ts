@@ -2,8 +2,7 @@ import { connect } from "node:net";
 import { Agent } from "node:https";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import type { RunAs, Tool } from "../../lib/process.ts";
-import { delay } from "../../lib/clock.ts";
+import type { RunAs } from "../../lib/process.ts";
 
 /** Where a real S3 server of a demo or test works. */
 export interface S3Ground {
@@ -46,21 +45,8 @@ export function s3ClientOf({ endpoint, accessKeyId, secretAccessKey }: Pick<S3Se
   });
 }
 
-const READY_LIMIT_MS = 60_000;
-
-/** Resolves when the port accepts; throws what the tool said when it ends before that. */
-export async function untilListening(port: number, tool: Tool): Promise<void> {
-  const ended = { is: false };
-  void tool.exited.then(() => (ended.is = true));
-  for (const deadline = performance.now() + READY_LIMIT_MS; performance.now() < deadline; ) {
-    if (ended.is) throw new Error(`${tool.name} ended at its start: ${tool.stderrTail()}`);
-    if (await accepts(port)) return;
-    await delay(25);
-  }
-  throw new Error(`${tool.name} did not listen on port ${String(port)}: ${tool.stderrTail()}`);
-}
-
-function accepts(port: number): Promise<boolean> {
+/** Whether somebody listens on this port. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => {
       socket.destroy();
@@ -68,10 +54,4 @@ function accepts(port: number): Promise<boolean> {
     });
     socket.once("error", () => resolve(false));
   });
-}
-
-/** SIGKILL, and the end of it: nothing that such a server holds is worth a clean stop. */
-export async function endTool(tool: Tool): Promise<void> {
-  tool.kill("SIGKILL");
-  await tool.exited;
 }

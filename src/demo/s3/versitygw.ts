@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { chmod, chown, copyFile, mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type RunAs, startTool } from "../../lib/process.ts";
-import { endpointOf, endTool, type S3Ground, type S3Server, untilListening } from "./s3-server.ts";
+import type { RunAs } from "../../lib/process.ts";
+import { startProgram } from "../start-program.ts";
+import { accepts, endpointOf, type S3Ground, type S3Server } from "./s3-server.ts";
 
 /** Where scripts/setup.sh puts it: outside the checkout, so that the next one has it already. */
 const PROGRAM = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "holdfast-tests", "versitygw-1.8.0", "versitygw");
@@ -25,19 +26,15 @@ export async function startVersitygwIn(ground: S3Ground): Promise<S3Server> {
   }
   const [accessKeyId, secretAccessKey] = ["testroot", "testroot-secret"];
   const tls = certificate === undefined ? [] : ["--cert", certificate.certificateFile, "--key", certificate.keyFile];
-  const tool = startTool({
+  const server = startProgram("versitygw", {
     file: await programFor(dir, runAs),
     args: ["-q", "--port", `127.0.0.1:${String(port)}`, ...tls, "--iam-dir", join(dir, "accounts"), "posix", "--versioning-dir", join(dir, "versions"), join(dir, "data")],
     env: { ROOT_ACCESS_KEY: accessKeyId, ROOT_SECRET_KEY: secretAccessKey },
     runAs,
     stdout: "ignore",
   });
-  const stop = (): Promise<void> => endTool(tool);
-  await untilListening(port, tool).catch(async (error: unknown) => {
-    await stop();
-    throw error;
-  });
-  return { name: "versitygw", endpoint: endpointOf(ground), port, accessKeyId, secretAccessKey, stop };
+  await server.until("it listens", () => accepts(port));
+  return { name: "versitygw", endpoint: endpointOf(ground), port, accessKeyId, secretAccessKey, stop: () => server.kill9() };
 }
 
 /** Another account may not reach into the cache of this one. */

@@ -1,8 +1,5 @@
-import { delay } from "../../lib/clock.ts";
-import { runTool, startTool } from "../../lib/process.ts";
-
-const READY_LIMIT_MS = 30_000;
-const POLL_MS = 20;
+import { runTool } from "../../lib/process.ts";
+import { startProgram } from "../start-program.ts";
 
 /** The database host as far as one machine can play it: namespaces in which the other hosts' files and processes are not there. */
 export interface DatabaseHost {
@@ -23,26 +20,12 @@ export async function canHide(): Promise<boolean> {
 /** Over each of these directories lies an empty one there. */
 export async function openDatabaseHost(hidden: readonly string[]): Promise<DatabaseHost> {
   const script = 'for dir in "$@"; do mount -t tmpfs -o mode=0711,size=64k none "$dir" || exit 1; done; echo ready >&2; exec sleep infinity';
-  let isReady = false;
-  const holder = startTool({
+  const holder = startProgram("the database host", {
     file: "unshare",
     args: ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh", ...hidden],
     stdout: "ignore",
-    onStderrLine: (line) => (isReady ||= line === "ready"),
   });
-  const end = async (): Promise<void> => {
-    holder.kill("SIGKILL");
-    await holder.exited;
-  };
-  let hasEnded = false;
-  void holder.exited.then(() => (hasEnded = true));
-  for (let waitedMs = 0; !isReady; waitedMs += POLL_MS) {
-    if (hasEnded || waitedMs > READY_LIMIT_MS) {
-      await end();
-      throw new Error(`the database host's namespaces could not be made: ${holder.stderrTail()}`);
-    }
-    await delay(POLL_MS);
-  }
+  await holder.until("its namespaces are made", () => /^ready$/m.test(holder.said()));
   const namespaces = `/proc/${String(holder.pid)}/ns`;
-  return { into: ["nsenter", `--mount=${namespaces}/mnt`, `--pid=${namespaces}/pid_for_children`, "--"], end };
+  return { into: ["nsenter", `--mount=${namespaces}/mnt`, `--pid=${namespaces}/pid_for_children`, "--"], end: () => holder.kill9() };
 }

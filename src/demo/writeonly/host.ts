@@ -1,10 +1,7 @@
 import { chmod, chown, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { delay } from "../../lib/clock.ts";
-import { runTool, startTool, type Tool } from "../../lib/process.ts";
-
-const READY_LIMIT_MS = 120_000;
-const POLL_MS = 50;
+import { runTool } from "../../lib/process.ts";
+import { type RunningProgram, startProgram } from "../start-program.ts";
 
 /** One party of the demo: a user of its own with a directory that nobody else may enter. */
 export interface Host {
@@ -15,15 +12,6 @@ export interface Host {
   readonly dir: string;
   /** Written before the program when it is started: the way into the namespaces of this host. */
   readonly into?: readonly string[];
-}
-
-/** A process on a host. */
-export interface Running {
-  readonly said: () => string;
-  readonly exited: Tool["exited"];
-  /** Resolves when the process has said this; throws what it said when it ends instead. */
-  until(words: string): Promise<void>;
-  end(): Promise<void>;
 }
 
 export async function makeHost({ name, uid, groups = [], dir }: Omit<Host, "groups" | "into"> & { groups?: readonly number[] }): Promise<Host> {
@@ -62,30 +50,9 @@ export interface Started {
 }
 
 /** Starts a program and leaves it running. */
-export function start(host: Host, { args, env = {} }: Started): Running {
-  let said = "";
+export function start(host: Host, { args, env = {} }: Started): RunningProgram {
   const [file, ...rest] = asUser(host, args);
-  const tool = startTool({ file, args: rest, cwd: "/", env, stdout: "ignore", onStderrLine: (line) => (said += `${line}\n`) });
-  let hasEnded = false;
-  const exited = tool.exited.then((exit) => {
-    hasEnded = true;
-    return exit;
-  });
-  return {
-    said: () => said,
-    exited,
-    until: async (words) => {
-      for (let waitedMs = 0; !said.includes(words); waitedMs += POLL_MS) {
-        if (hasEnded) throw new Error(`${host.name} ended at its start: ${said}`);
-        if (waitedMs > READY_LIMIT_MS) throw new Error(`${host.name} did not say "${words}" within ${String(READY_LIMIT_MS / 1_000)} s: ${said}`);
-        await delay(POLL_MS);
-      }
-    },
-    end: async () => {
-      tool.kill("SIGKILL");
-      await exited;
-    },
-  };
+  return startProgram(host.name, { file, args: rest, cwd: "/", env, stdout: "ignore" });
 }
 
 /** Runs a program to its end and gives what it printed. */

@@ -5,15 +5,16 @@ import { delay } from "../../lib/clock.ts";
 import { HoldfastError } from "../../lib/errors.ts";
 import { formatBytes, formatDuration } from "../../lib/units.ts";
 import { api } from "../../model/api/index.ts";
-import { type Holdfast, holdfastOf, startRestoredShop } from "../holdfast.ts";
-import { compareRows, Ledger } from "../ledger.ts";
-import { createShop, fillShop, readShop } from "../shop.ts";
+import { compareRestored, type Holdfast, holdfastOf } from "../holdfast.ts";
+import { Ledger } from "../ledger.ts";
+import { createShop, fillShop } from "../shop.ts";
 import { type SourceServer, startSource } from "../source-server.ts";
+import type { RunningProgram } from "../start-program.ts";
 import type { Story } from "../story.ts";
 import { tryAll } from "./attempt.ts";
 import { FOREIGN, IN_BUCKET, IN_DIRECTORY } from "./configurations.ts";
 import { canHide, type DatabaseHost, openDatabaseHost } from "./database-host.ts";
-import type { Host, Running } from "./host.ts";
+import type { Host } from "./host.ts";
 import { insiderAttempts } from "./insider.ts";
 import { sendIntruder } from "./send-intruder.ts";
 import type { Report } from "./report.ts";
@@ -41,7 +42,7 @@ export interface WriteOnlyWorld {
 interface Victim {
   readonly source: SourceServer;
   readonly host: Host;
-  readonly agent: Running;
+  readonly agent: RunningProgram;
   /** Null where this machine allows no namespaces. */
   readonly apart: DatabaseHost | null;
 }
@@ -149,7 +150,7 @@ async function intrude(world: WriteOnlyWorld, victim: Victim, { before, files }:
   const { job } = await stage.client.call(api.backups.run, { instance: FOREIGN, kind: "full" });
   const plan = await sendIntruder({ ...victim, world, stored: before, foreignJobId: job.jobId, backupId: newest?.backupId ?? "", instances: instancesOf(world), logFile: files.ended, openLogFile: files.open });
   await story.timed("intrusion", () => plan.run((tried) => report.add(tried), signal));
-  const { code } = await victim.agent.exited;
+  const code = await victim.agent.ended;
   const { findings } = await stage.client.call(api.system.findings, { all: false });
   const noticed = findings.find(({ kind }) => kind === "agent-replaced");
   if (noticed === undefined) throw new HoldfastError("VERIFICATION_FAILED", "The server did not notice that a stolen identity was used beside the agent's own.");
@@ -208,12 +209,8 @@ async function restoreElsewhere(world: WriteOnlyWorld, ledger: Ledger): Promise<
     const startedMs = performance.now();
     const result = await story.timed(`restore of ${instance}`, () => holdfastFor(world, instance).restore({ kind: "gtid", gtid: last.gtid }, join(host.dir, "restores", instance)));
     story.tell(`restored in ${formatDuration(performance.now() - startedMs)}`);
-    const shop = await startRestoredShop({ rootDir: host.dir, signal, owner: { user: "db2", uid, gid: uid } }, result.targetPath);
-    try {
-      story.compared(instance, compareRows(ledger.stateAt(last.gtid), await readShop(shop.connection)));
-    } finally {
-      await shop.stop();
-    }
+    const restored = { rootDir: host.dir, signal, owner: { user: "db2", uid, gid: uid } };
+    story.compared(instance, await compareRestored(restored, result.targetPath, ledger.stateAt(last.gtid)));
     const newest = await holdfastFor(world, instance).newestBackup();
     if (newest === undefined) throw new Error(`${instance} has no backup`);
     const report = await story.timed(`verification of ${instance} to T4`, () => holdfastFor(world, instance).verify(newest.backupId));

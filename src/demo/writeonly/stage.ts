@@ -3,18 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { type Client, createClient, httpTransport } from "../../client/index.ts";
-import { delay } from "../../lib/clock.ts";
 import { api } from "../../model/api/index.ts";
 import { type Authority, makeAuthority } from "../certificates.ts";
 import { freePort } from "../free-port.ts";
 import { createBucket, type S3Ground, type S3Server, s3ClientOf } from "../s3/s3-server.ts";
+import type { RunningProgram } from "../start-program.ts";
 import { agentYaml, gatewayYaml, keyholderYaml, POOL, s3Place, type S3Place, serverYaml } from "./configurations.ts";
-import { give, giveFile, type Host, makeHost, run, type Running, start } from "./host.ts";
+import { give, giveFile, type Host, makeHost, run, start } from "./host.ts";
 import { programForAll } from "./program.ts";
 import { unusedIds } from "./users.ts";
-
-const ANSWER_LIMIT_MS = 120_000;
-const POLL_MS = 100;
 
 export interface StageOptions {
   /** Starts a real S3 server; null where there is none. */
@@ -53,7 +50,7 @@ export interface Stage {
   /** Certificate of the authority that vouches for gateway and bucket. */
   readonly caFile: string;
   /** Makes the directory of an agent's host, lets it join and starts it. */
-  openAgent(request: AgentRequest): Promise<{ host: Host; agent: Running }>;
+  openAgent(request: AgentRequest): Promise<{ host: Host; agent: RunningProgram }>;
   close(): Promise<void>;
 }
 
@@ -155,7 +152,7 @@ async function openParties(ground: Ground, bucket: Bucket | null): Promise<Omit<
   await launch(ground, gateway, { command: "gateway", yaml: gatewayYaml({ dir: gateway.dir, port: gatewayPort, fingerprint, directory }), ready: "the gateway listens" });
 
   const [serverUrl, gatewayUrl] = [`https://127.0.0.1:${String(serverPort)}`, `https://127.0.0.1:${String(gatewayPort)}`];
-  const openAgent = (request: AgentRequest): Promise<{ host: Host; agent: Running }> => joinAgent(ground, request, { client, serverUrl, gatewayUrl, hasBucket: bucket !== null });
+  const openAgent = (request: AgentRequest): Promise<{ host: Host; agent: RunningProgram }> => joinAgent(ground, request, { client, serverUrl, gatewayUrl, hasBucket: bucket !== null });
   const { rootDir } = ground;
   return { rootDir, awayDir, program, server, keyholder, gateway, agentIds: [ids.agent, ids.second], client, serverUrl, gatewayUrl, keyholderAddress, directory, bucket, recipients, caFile: authority.caFile, openAgent };
 }
@@ -172,29 +169,20 @@ interface Launch {
   readonly ready: string;
 }
 
-async function launch({ program, stops }: Ground, host: Host, { command, yaml, ready }: Launch): Promise<Running> {
+async function launch({ program, stops }: Ground, host: Host, { command, yaml, ready }: Launch): Promise<RunningProgram> {
   const config = await give(host, `${command}.yaml`, yaml);
   const running = start(host, { args: [program, command, "--config", config], env: { HOME: host.dir, NODE_EXTRA_CA_CERTS: join(host.dir, "ca.pem") } });
-  stops.push(() => running.end());
+  stops.push(() => running.kill9());
   await running.until(ready);
   return running;
 }
 
 async function startServer(ground: Ground, host: Host, yaml: string): Promise<Client> {
-  await launch(ground, host, { command: "server", yaml, ready: "the API listens" });
-  const client = createClient(httpTransport(join(host.dir, "state", "holdfast.sock")));
-  for (let waitedMs = 0; ; waitedMs += POLL_MS) {
-    try {
-      await client.call(api.system.findings, { all: false });
-      return client;
-    } catch (error) {
-      if (waitedMs > ANSWER_LIMIT_MS) throw error;
-      await delay(POLL_MS);
-    }
-  }
+  await launch(ground, host, { command: "server", yaml, ready: "holdfast is up" });
+  return createClient(httpTransport(join(host.dir, "state", "holdfast.sock")));
 }
 
-async function joinAgent(ground: Ground, request: AgentRequest, { client, serverUrl, gatewayUrl, hasBucket }: { client: Client; serverUrl: string; gatewayUrl: string; hasBucket: boolean }): Promise<{ host: Host; agent: Running }> {
+async function joinAgent(ground: Ground, request: AgentRequest, { client, serverUrl, gatewayUrl, hasBucket }: { client: Client; serverUrl: string; gatewayUrl: string; hasBucket: boolean }): Promise<{ host: Host; agent: RunningProgram }> {
   const { name, uid, groups, dir, socket, into } = request;
   const host: Host = { ...(await makeHost({ name, uid, groups, dir })), ...(into === undefined ? {} : { into }) };
   await giveFile(host, "ca.pem", ground.authority.caFile);
