@@ -56,5 +56,6 @@ export function jobPorts(world: JobWorld): JobPorts {
     reportRead: () => Promise.reject(new Error("nothing is checked here")),
     progress: () => undefined,
     onEnd: () => undefined,
+    runHook: () => Promise.resolve(),
   };
 }

@@ -4,6 +4,7 @@ import type { RepositoryConfig } from "./config.ts";
 import { asGroup, type Fault, kindUnion, mapValues, type Raw, readConfigForm } from "./config-form.ts";
 import { readTextFile } from "./config-file.ts";
 import { engines } from "./engines/index.ts";
+import { type HooksConfig, hooksSchema } from "./hook-config.ts";
 import { SIGNING_KEY } from "./keyholder-config.ts";
 import { nameSchema } from "./model/scalars.ts";
 import { storageDrivers } from "./storage/index.ts";
@@ -21,6 +22,7 @@ export interface AgentConfig extends AgentLimits {
   readonly organisationKey?: string | undefined;
   readonly restoreTargets: readonly string[];
   readonly restoreConnections: readonly Record<string, unknown>[];
+  readonly hooks: HooksConfig;
   readonly repositories: Readonly<Record<string, RepositoryConfig>>;
 }
 
@@ -37,6 +39,7 @@ function buildSchema() {
       .describe("In the place of `recipients`: the organisation's public key. An order must carry a list of its recipients that this key has signed, no older than the newest seen here."),
     restoreTargets: z.array(z.string().min(1).meta({ path: true })).default([]).describe("Directories below which restores may write; none unless told."),
     restoreConnections: z.array(z.record(z.string(), z.unknown())).default([]).describe("Servers into which a table may be loaded, written as in the order; none unless told."),
+    hooks: hooksSchema,
     repositories: z.record(nameSchema, kindUnion("kind", [...ways, ...storageDrivers], (kind) => ({ options: kind.options, limits: repositoryLimits(kind) }))).describe("The repositories, by the names that the server uses, and the way from here to each. With `gateway` and `presigned` this machine holds no credentials of it."),
     ...agentLimits,
   });

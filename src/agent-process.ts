@@ -9,6 +9,7 @@ import { type AgentIdentity, alreadyJoined, identityPath, keepIdentity, readIden
 import type { AgentLimits } from "./agent-limits.ts";
 import { type Client, createClient, remoteTransport } from "./client/index.ts";
 import { engines } from "./engines/index.ts";
+import { hookCommands } from "./hook-config.ts";
 import { runJob } from "./jobs/run-job.ts";
 import { type Clock, delay } from "./lib/clock.ts";
 import { asHoldfastError, HoldfastError, isHoldfastError } from "./lib/errors.ts";
@@ -60,6 +61,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
     client,
     gate: gates.gate,
     admit: (order) => admitOrder(order, pins),
+    hooks: pins.hooks,
     queue: apiKnocks(client, session, { log }),
     pools: [OWN_POOLS],
     engines: new Map(engines.map((engine) => [engine.kind, engine])),
@@ -80,9 +82,9 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
 }
 
 /** What the agent's own file permits. */
-function pinsOf({ stateDir, instances, recipients = [], organisationKey, restoreTargets, restoreConnections }: AgentConfig, agent: string): Pins {
+function pinsOf({ stateDir, instances, recipients = [], organisationKey, restoreTargets, restoreConnections, hooks }: AgentConfig, agent: string): Pins & { readonly hooks: ReturnType<typeof hookCommands> } {
   const permitRecipients = organisationKey === undefined ? permitListed(recipients) : permitSigned(organisationKey, seenRecipients(stateDir));
-  return { agent, instances: new Map(Object.entries(instances)), permitRecipients, restoreTargets, restoreConnections };
+  return { agent, instances: new Map(Object.entries(instances)), permitRecipients, restoreTargets, restoreConnections, hooks: hookCommands(hooks) };
 }
 
 /** What lies between a tool and the repository, in the server's process or in one of the agent's own. */

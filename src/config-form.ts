@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type ConfigSource, readConfigSource } from "./config-source.ts";
 import { HoldfastError } from "./lib/errors.ts";
 import { closestName, schemaFaults, schemasAt } from "./lib/schema-faults.ts";
+import { HOOK_VARIABLES } from "./model/hook.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -76,6 +77,8 @@ function overrides(env: Readonly<Record<string, string | undefined>>): { values:
   const result = { values: {} as Raw, variables: new Map<string, string>(), faults: [] as string[] };
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith("HOLDFAST_") || value === undefined) continue;
+    // A hook may call the command line.
+    if ((HOOK_VARIABLES as readonly string[]).includes(name)) continue;
     const field = ENVIRONMENT[name];
     if (field === undefined) {
       const closest = closestName(name, Object.keys(ENVIRONMENT));

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type AgentLimits, agentLimits } from "./agent-limits.ts";
 import { asGroup, type Fault, kindUnion, LOG_LEVELS, mapValues, type Raw, readConfigForm, referenceFaults, walk } from "./config-form.ts";
 import { engines } from "./engines/index.ts";
+import { type HooksConfig, hooksSchema, policyHookFaults } from "./hook-config.ts";
 import { addressSchema } from "./keyholder-config.ts";
 import { parseRecipient, parseRecipients } from "./keys/recipients.ts";
 import type { KeyholderPlace } from "./keys/remote-keyholder.ts";
@@ -49,6 +50,8 @@ export interface Config {
   readonly instances: Readonly<Record<string, InstanceSpec>>;
   /** The whole of it as it was written, paths made absolute, with NOT_KEPT in the place of each secret. */
   readonly withoutSecrets: Readonly<Record<string, unknown>>;
+  /** What this machine runs before and after backups; agents of other machines have their own. */
+  readonly hooks: HooksConfig;
   /** Agents of other machines. */
   readonly agents: { readonly leaseFor?: number | undefined; readonly silentAfter: number };
   readonly agent: { readonly name?: string | undefined; readonly gateway?: GatewayPlace | undefined } & AgentLimits;
@@ -81,6 +84,7 @@ function buildSchema(): z.ZodType {
       .record(nameSchema, kindUnion("engine", engines, ({ options }) => ({ ...instanceSpecSchema.omit({ engine: true }).shape, connection: options })))
       .default({})
       .describe("What is backed up."),
+    hooks: hooksSchema,
     agent: z
       .strictObject({
         name: nameSchema.optional().describe("How attempts call the agent; the host's name unless told."),
@@ -138,6 +142,7 @@ function crossFaults(raw: Raw): Fault[] {
     ...listenFaults(asGroup(raw["listen"])),
     ...keyholderFaults(raw),
     ...recipientFaults(["keys", "recipients"], asGroup(raw["keys"])["recipients"]),
+    ...policyHookFaults(raw),
     ...policies.flatMap(([name, policy]) => policyFaults(["policies", name], asGroup(policy), asGroup(raw["repositories"]))),
     ...instances.flatMap(([name, instance]) => referenceFaults(["instances", name, "policy"], asGroup(instance)["policy"], { noun: "policy", known: policies.map(([policy]) => policy) })),
   ];

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { sandboxUserFrom } from "./accounts.ts";
 import { ownAgentGate } from "./agent-gate.ts";
-import { runAgent } from "./agent/index.ts";
+import { admitHooks, runAgent } from "./agent/index.ts";
 import { buffersOf } from "./agent-process.ts";
 import { agentNames } from "./catalog/agents.ts";
 import { newestEvent } from "./catalog/events.ts";
@@ -23,9 +23,11 @@ import { createPlanWork } from "./control/orders.ts";
 import { type ControlPorts, type ControlSettings, DEFAULT_SETTINGS, LOCAL_POOL } from "./control/ports.ts";
 import { watchedLogIndex } from "./control/watched-log-index.ts";
 import { engines } from "./engines/index.ts";
+import { hookCommands } from "./hook-config.ts";
 import { runJob } from "./jobs/run-job.ts";
 import { keyholderIn } from "./keyholder-in.ts";
 import { sealText } from "./keys/sealed-text.ts";
+import { canonicalJson } from "./lib/canonical-json.ts";
 import { type Clock, isoTime } from "./lib/clock.ts";
 import { HoldfastError } from "./lib/errors.ts";
 import { idFactory } from "./lib/ids.ts";
@@ -237,6 +239,7 @@ function contextOf(options: UpOptions, core: Core, state: StateDir): ServerConte
       sourceName: () => current.config.sourceName,
       parse: async (yaml, sourceName) => {
         const config = requireSameState(current.config, parseConfig(yaml, sourceName, process.env));
+        if (parts !== "server") requireSameHooks(started, config);
         // What could not be put into orders must not become the catalog's.
         await readSignedRecipients(config);
         return config;
@@ -259,6 +262,14 @@ function requireSameState(now: Config, next: Config): Config {
   });
 }
 
+/** Whoever may change the configuration over the API brings no command to this machine. */
+function requireSameHooks(started: Config, next: Config): void {
+  if (canonicalJson(started.hooks) === canonicalJson(next.hooks)) return;
+  throw new HoldfastError("REFUSED", `The \`hooks\` of ${next.sourceName} are not those that this server was started with, and are read only at the start, from the file of its own machine; nothing was changed.`, {
+    hint: "Change them in that file and start `holdfast up` again; it makes the rest of the file the current configuration too.",
+  });
+}
+
 /** Opens the repositories of an applied configuration in place of the ones before. */
 async function takeOver(core: Core, config: Config, { wrapStorage, log, clock }: UpOptions): Promise<void> {
   const { current, storages, ports } = core;
@@ -274,6 +285,7 @@ async function takeOver(core: Core, config: Config, { wrapStorage, log, clock }:
 async function startAgent(options: UpOptions, at: { state: StateDir; core: Core; client: Client; closers: Closers }): Promise<void> {
   const { config, clock, log, mode } = options;
   const { ports, agentName, storages, keys } = at.core;
+  const hooks = hookCommands(config.hooks);
   const stopping = new AbortController();
   const agent = runAgent({
     name: agentName,
@@ -286,6 +298,8 @@ async function startAgent(options: UpOptions, at: { state: StateDir; core: Core;
     buffers: buffersOf(config.agent),
     pollEveryMs: mode === "daemon" ? POLL_EVERY_MS : null,
     scratchRoot: at.state.scratchRoot,
+    admit: admitHooks({ agent: agentName, hooks }),
+    hooks,
     sandboxUser: await sandboxUserFrom(config.agent.sandboxUser),
     clock,
     log: log.child({ agent: agentName }),

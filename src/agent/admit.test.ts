@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { orderOf, probeWork, shipWork } from "../../test/fakes/agent-server.ts";
 import type { Order, Work } from "../model/job.ts";
 import type { RestoreTarget } from "../model/restore.ts";
-import { admitOrder, type Pins } from "./admit.ts";
+import { admitHooks, admitOrder, type Pins } from "./admit.ts";
 import { permitListed } from "./recipient-pins.ts";
 
 let dir: string;
@@ -23,6 +23,7 @@ const pins = (changes: Partial<Pins> = {}): Pins => ({
   instances: new Map([["shop", { engine: "mysql", connection: own }]]),
   permitRecipients: permitListed(["age1x", "age1escrow"]),
   restoreTargets: [join(dir, "restores")],
+  hooks: new Map([["pause", {}], ["resume", {}]]),
   restoreConnections: [{ socket: "/run/other.sock", user: "loader" }],
   ...changes,
 });
@@ -58,6 +59,20 @@ describe("what an agent's own file permits", () => {
       await expect(admitOrder(orderOf(work), pins())).rejects.toMatchObject(refusal("does not name the recipient age1thief"));
     }
     await expect(admitOrder(orderOf(backup(["age1x"])), pins())).rejects.toMatchObject(refusal("leaves out the recipient age1escrow"));
+  });
+
+  test("is a hook that it lists and no other, before or after a backup", async () => {
+    const withHooks = (before: string[], after: string[]): Order => orderOf({ ...backup(["age1x", "age1escrow"]), hooks: { before, after } } as Work);
+    expect((await admitOrder(withHooks(["pause"], ["resume", "pause"]), pins())).work).toMatchObject({ hooks: { before: ["pause"], after: ["resume", "pause"] } });
+    for (const order of [withHooks(["pause", "wipe"], []), withHooks([], ["wipe"]), withHooks(["wipe"], ["wipe"])]) {
+      await expect(admitOrder(order, pins())).rejects.toMatchObject({ ...refusal("Agent db1 refuses the order: its file lists no hook wipe."), details: { agent: "db1", refused: "wipe" } });
+    }
+    await expect(admitOrder(withHooks(["pause"], []), pins({ hooks: new Map() }))).rejects.toMatchObject(refusal("lists no hook pause"));
+    // The agent in the server's own process pins nothing else.
+    const admit = admitHooks({ agent: "up", hooks: new Map([["pause", {}]]) });
+    expect(await admit(withHooks(["pause"], []))).toEqual({ ...withHooks(["pause"], []), jobId: expect.any(String) as unknown, attemptId: expect.any(String) as unknown, instance: expect.any(Object) as unknown });
+    await expect(admit(withHooks(["pause"], ["resume"]))).rejects.toMatchObject(refusal("Agent up refuses the order: its file lists no hook resume."));
+    expect((await admit(orderOf(probeWork))).work).toEqual(probeWork);
   });
 
   test("is a restore below its targets and nowhere else, by no way of writing a path", async () => {

@@ -2,7 +2,7 @@ import { lstat, realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import type { JobKind, Order } from "../model/job.ts";
+import type { BackupOrder, JobKind, Order } from "../model/job.ts";
 import type { RestoreTarget } from "../model/restore.ts";
 import type { PermitRecipients } from "./recipient-pins.ts";
 
@@ -16,6 +16,8 @@ export interface Pins {
   readonly permitRecipients: PermitRecipients;
   /** Directories below which restores may write. */
   readonly restoreTargets: readonly string[];
+  /** Names of the hooks that it lists. */
+  readonly hooks: Pick<ReadonlyMap<string, unknown>, "has">;
   /** Servers into which a table may be loaded, in the engine's connection form. */
   readonly restoreConnections: readonly Record<string, unknown>[];
 }
@@ -37,8 +39,28 @@ export async function admitOrder(order: Order, pins: Pins): Promise<Order> {
   }
   if (REACHING_KINDS.has(work.kind) && pinned.connection === undefined) throw refused(pins, `its file gives no connection to ${instance.name}`, instance.name);
   if ("sealing" in work) await pins.permitRecipients(work.sealing, (why, value) => refused(pins, why, value));
+  if (work.kind === "backup") requireListedHooks(hooksOf(work), pins);
   if (work.kind === "restore") await requireTarget(work.target, pins);
   return { ...order, instance: { ...instance, connection: pinned.connection ?? null } };
+}
+
+/** The names of all hooks of a backup, before it and after it. */
+function hooksOf({ hooks }: BackupOrder): string[] {
+  return hooks === undefined ? [] : [...hooks.before, ...hooks.after];
+}
+
+/** AGENT_REFUSED names the first hook that this machine's file does not list. */
+export function requireListedHooks(names: readonly string[], pins: Pick<Pins, "agent" | "hooks">): void {
+  const unlisted = names.find((name) => !pins.hooks.has(name));
+  if (unlisted !== undefined) throw refused(pins, `its file lists no hook ${unlisted}`, unlisted);
+}
+
+/** For an agent in the server's own process: hooks stand in the file that it was started with, whatever was applied since. */
+export function admitHooks(pins: Pick<Pins, "agent" | "hooks">): (order: Order) => Promise<Order> {
+  return async (order) => {
+    if (order.work.kind === "backup") requireListedHooks(hooksOf(order.work), pins);
+    return order;
+  };
 }
 
 async function requireTarget(target: RestoreTarget, pins: Pins): Promise<void> {
@@ -73,6 +95,6 @@ function isBelow(path: string, root: string): boolean {
   return path !== root && path.startsWith(root.endsWith(sep) ? root : `${root}${sep}`);
 }
 
-function refused({ agent }: Pins, why: string, value: string): HoldfastError {
+function refused({ agent }: Pick<Pins, "agent">, why: string, value: string): HoldfastError {
   return new HoldfastError("AGENT_REFUSED", `Agent ${agent} refuses the order: ${why}.`, { details: { agent, refused: value } });
 }

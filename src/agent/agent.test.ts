@@ -143,6 +143,24 @@ describe("the end of a job's right to run", () => {
     await expect.poll(() => server.finished).toMatchObject([{ outcome: { status: "cancelled" } }]);
   });
 
+  test.each<[string, (ports: JobPorts) => Promise<Report>, object]>([
+    ["done", () => Promise.resolve(done), { status: "done", report: done }],
+    ["failed", () => Promise.reject(new HoldfastError("TOOL_FAILED", "It broke.")), { status: "failed", error: { code: "TOOL_FAILED" } }],
+    ["cancelled", untilAborted, { status: "cancelled" }],
+  ])("what its hooks could not do is told with an outcome that is %s", async (_name, job, outcome) => {
+    server.due.push(orderOf(probeWork));
+    server.heartbeat = () => ({ leaseMs: 30_000, cancel: job === untilAborted });
+    const runJob = async (ports: JobPorts): Promise<Report> => {
+      try {
+        return await job(ports);
+      } finally {
+        for (const hook of ["good", "bad"]) await ports.runHook({ hook, when: "after", error: null }).catch(() => undefined);
+      }
+    };
+    start(runJob, { hooks: new Map([["good", { command: ["/bin/true"], timeoutMs: 600_000 }], ["bad", { command: ["/bin/false"], timeoutMs: 600_000 }]]) });
+    await expect.poll(() => server.finished).toMatchObject([{ outcome: { ...outcome, hookFailures: [{ hook: "bad", error: { code: "HOOK_FAILED", details: { exitCode: 1 } } }] } }]);
+  });
+
   test("log shipping that ends well because it was cancelled is cancelled, not done", async () => {
     server.due.push(orderOf(shipWork));
     server.heartbeat = () => ({ leaseMs: 30_000, cancel: true });

@@ -12,6 +12,7 @@ import { type OfferedGrant, withoutRequest } from "../model/grant.ts";
 import type { Order, Progress } from "../model/job.ts";
 import type { ObjectGate } from "../storage/gate.ts";
 import { patientClient } from "./patient-client.ts";
+import { hookRunner, type HookWorld } from "./run-hook.ts";
 
 /** About a minute of trying: long enough for a storage that restarts, short enough for a hot backup that waits behind it. */
 export const STORAGE_RETRIES = { tries: 8, firstPauseMs: 250, maxPauseMs: 15_000 } as const;
@@ -19,7 +20,7 @@ export const STORAGE_RETRIES = { tries: 8, firstPauseMs: 250, maxPauseMs: 15_000
 /** For what an attempt that was asked to stop has still to say. */
 const LAST_WORD_MS = 5_000;
 
-export interface AttemptWorld {
+export interface AttemptWorld extends HookWorld {
   readonly order: Order;
   readonly engine: Engine;
   readonly client: Client;
@@ -58,6 +59,7 @@ export function attemptPorts(world: AttemptWorld): JobPorts {
     newId: world.newId,
     progress: world.onProgress,
     onEnd: world.onEnd,
+    runHook: hookRunner(world),
     put: (object, ended) => putObject(ended === undefined ? patient : { ...patient, signal: AbortSignal.any([signal, ended]) }, object),
     get: (key, range) => retrying(world, `read ${key}`, () => grants.use(key, (grant) => world.gate.get(grant, range, signal))),
     openHeader: (key, header) => retrying(world, `open ${key}`, () => openHeader(patient, key, header)),

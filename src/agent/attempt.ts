@@ -8,10 +8,12 @@ import type { Log } from "../lib/log.ts";
 import type { RunAs } from "../lib/process.ts";
 import { retry, type RetryOptions } from "../lib/retry.ts";
 import { api } from "../model/api/index.ts";
+import type { HookFailure } from "../model/hook.ts";
 import type { Order, Outcome, Progress, Report } from "../model/job.ts";
 import type { ObjectGate } from "../storage/gate.ts";
 import { attemptPorts } from "./attempt-ports.ts";
 import { keepLease, type Lease } from "./lease.ts";
+import type { HookCommand } from "./run-hook.ts";
 import { type AgentBuffers, makeSpace, type Space } from "./space.ts";
 
 /** What every attempt of an agent shares. */
@@ -22,6 +24,8 @@ export interface AttemptSettings {
   readonly engines: ReadonlyMap<string, Engine>;
   /** What this machine permits: gives the order as it is carried out, or throws. Everything unless told. */
   readonly admit?: ((order: Order) => Promise<Order>) | undefined;
+  /** The hooks of this machine; none unless told. */
+  readonly hooks?: ReadonlyMap<string, HookCommand> | undefined;
   readonly scratchRoot: string;
   /** What each backup may hold between its tool and the repository; 128 MiB of memory and 8 GiB of disk unless told. */
   readonly buffers?: AgentBuffers;
@@ -51,6 +55,8 @@ export async function runAttempt(settings: AttemptSettings, order: Order, at: { 
   const signal = AbortSignal.any([lease.signal, at.stop]);
   let space: Space | undefined;
   let isTaken = false;
+  const hookFailures: HookFailure[] = [];
+  const onHookFailed = (failure: HookFailure): void => void hookFailures.push(failure);
   const settlements: ((isTaken: boolean) => void)[] = [];
   const onEnd = (settle: (isTaken: boolean) => void): void => void settlements.push(settle);
   try {
@@ -64,9 +70,9 @@ export async function runAttempt(settings: AttemptSettings, order: Order, at: { 
       };
       // A cancel may have come while the directories were made; work that has not begun need not be stopped.
       signal.throwIfAborted();
-      return settings.runJob(attemptPorts({ ...settings, ...space, order: admitted, engine, log, signal, onProgress, onEnd }));
+      return settings.runJob(attemptPorts({ ...settings, ...space, order: admitted, engine, log, signal, onProgress, onEnd, onHookFailed }));
     });
-    isTaken = await deliver({ settings, order, lease, log, giveUp: at.giveUp }, outcome);
+    isTaken = await deliver({ settings, order, lease, log, giveUp: at.giveUp }, hookFailures.length === 0 ? outcome : { ...outcome, hookFailures });
   } catch (error) {
     log.error({ err: error }, "attempt ended without an outcome");
   } finally {

@@ -16,7 +16,7 @@ const refusal = (says: string): object => ({ code: "AGENT_REFUSED", message: exp
 /** An agent that pins the key; `kept` is what its disk holds. */
 function machine(kept: { seen: SeenList | null } = { seen: null }, write?: SeenLists["write"]): { admit: (signed?: SignedRecipients, ordered?: string[]) => Promise<Order>; kept: { seen: SeenList | null } } {
   const lists: SeenLists = { read: async () => kept.seen, write: write ?? (async (seen) => void (kept.seen = seen)) };
-  const pins = { agent: "db1", instances: new Map([["shop", { engine: "mysql", connection: {} }]]), permitRecipients: permitSigned(organisation.publicKey, lists), restoreTargets: [], restoreConnections: [] };
+  const pins = { agent: "db1", instances: new Map([["shop", { engine: "mysql", connection: {} }]]), permitRecipients: permitSigned(organisation.publicKey, lists), restoreTargets: [], hooks: new Map(), restoreConnections: [] };
   const admit = (signed?: SignedRecipients, ordered = BOTH): Promise<Order> => {
     const sealing = { recipients: ordered, metadataRecipient: "age1m", compressionLevel: 3, ...(signed === undefined ? {} : { signed }) };
     return admitOrder(orderOf({ ...shipWork, sealing } as Work), pins);

@@ -7,12 +7,14 @@ import type { CatalogDb } from "../catalog/schema.ts";
 import { isoTime } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import type { Signed } from "../lib/signing.ts";
+import type { HookFailure } from "../model/hook.ts";
 import type { BackupOrder, BackupReport, ResealReport, Work } from "../model/job.ts";
 import { backupPrefix, INDEX_NAME, type Manifest, MANIFEST_KIND, manifestKey, manifestSchema, packName } from "../model/manifest.ts";
 import type { Storage } from "../storage/storage.ts";
 import { DAMAGED_FINDING_KIND } from "./damage.ts";
 import { succeedAttempt } from "./end-attempt.ts";
 import { clear, raise } from "./findings.ts";
+import { recordHooks } from "./hook-findings.ts";
 import { type LeaseClaim, requireLease } from "./leases.ts";
 import { decideLineage } from "./lineage.ts";
 import { lockCommitted, lockParents } from "./lock-committed.ts";
@@ -23,12 +25,14 @@ import { insertVerifyJobAfter } from "./scheduler.ts";
 import { documentFacts, writeDocument } from "./stored-document.ts";
 
 /** What an attempt reports that has stored a backup. */
-type CommitReport = BackupReport | ResealReport;
+type CommitReport = (BackupReport & { readonly hookFailures?: readonly HookFailure[] | undefined }) | ResealReport;
 
 /** The job's result. `nextJobId`: the job that reseals the next link of the chain. */
 interface CommitResult extends Pick<CommitReport, "phases"> {
   readonly backupId: string;
   readonly nextJobId?: string;
+  /** Hooks after the backup that failed. */
+  readonly hookFailures?: readonly HookFailure[];
 }
 
 /**
@@ -60,7 +64,8 @@ async function decideCommit(ports: ControlPorts, claim: LeaseClaim, attempt: Att
     const manifest = await manifestFor(ports, db, { attempt, work, report, repositoryId });
     const document = JSON.stringify(ports.signer.sign(MANIFEST_KIND, manifest));
     const nextJobId = nextResealId(ports, job);
-    const result: CommitResult = { backupId: attempt.id, phases: report.phases, ...(nextJobId === null ? {} : { nextJobId }) };
+    const hookFailures = (report.kind === "backup" ? report.hookFailures : undefined) ?? [];
+    const result: CommitResult = { backupId: attempt.id, phases: report.phases, ...(nextJobId === null ? {} : { nextJobId }), ...(hookFailures.length === 0 ? {} : { hookFailures }) };
     const patch = { commitDocument: document, commitResult: JSON.stringify(result) };
     await moveAttempt(db, attempt.id, { from: ["running"], to: "committing", patch });
     await moveJob(db, attempt.jobId, { from: ["running"], to: "committing" });
@@ -166,6 +171,7 @@ export async function completeCommit(ports: ControlPorts, attemptId: string): Pr
     await insertBackup(db, backupRow(manifest, { repository: attempt.repository, document: documentFacts(document) }));
     if (result?.nextJobId !== undefined) await insertNextReseal(ports, db, { attempt, jobId: result.nextJobId });
     await insertVerifyJobAfter(ports, db, manifest);
+    if (workOf(attempt).kind === "backup") await recordHooks(ports, db, { attemptId, instanceId: manifest.instance.id, failures: result?.hookFailures ?? [] });
     await clear(ports, db, commitFinding(attemptId));
   });
   ports.log.info({ attemptId, kind: manifest.kind, instance: manifest.instance.name, packs: manifest.packs.length }, "backup committed");

@@ -8,6 +8,7 @@ import type { Outcome, Report } from "../model/job.ts";
 import { finishCheck } from "./check-results.ts";
 import { commitBackup } from "./commit.ts";
 import { cancelAttempt, failAttempt, succeedAttempt } from "./end-attempt.ts";
+import { raiseHookFailures } from "./hook-findings.ts";
 import { type LeaseClaim, type Leases, requireLease } from "./leases.ts";
 import type { ControlPorts, ControlSettings } from "./ports.ts";
 import { recordProbe } from "./probe-results.ts";
@@ -44,7 +45,8 @@ async function end(ports: ControlPorts, settings: Pick<ControlSettings, "maxAtte
   const { claim, attempt, outcome } = call;
   if (outcome.status === "done") {
     const { report } = outcome;
-    if (report.kind === "backup" || report.kind === "reseal") return commitBackup(ports, claim, report);
+    if (report.kind === "backup") return commitBackup(ports, claim, { ...report, hookFailures: outcome.hookFailures });
+    if (report.kind === "reseal") return commitBackup(ports, claim, report);
     if (report.kind === "verify") return finishVerification(ports, claim, report.result);
     if (report.kind === "check") return finishCheck(ports, claim);
     return inTransaction(ports.catalog.db, (db) => succeedSmall(ports, db, attempt, report));
@@ -54,6 +56,8 @@ async function end(ports: ControlPorts, settings: Pick<ControlSettings, "maxAtte
     await requireLease(db, claim);
     if (outcome.status === "cancelled") await cancelAttempt(ports, db, attempt);
     else await failFor(ports, db, attempt, { error: knownError(outcome.error), settings });
+    const { instanceId } = await getJobRow(db, attempt.jobId);
+    if (instanceId !== null) await raiseHookFailures(ports, db, { attemptId: attempt.id, instanceId, failures: outcome.hookFailures ?? [] });
   });
   if (outcome.status === "failed") await tryBringTailsBack(ports);
 }

@@ -84,6 +84,7 @@ async function backupWork(subject: Subject, job: JobRow, asked: Extract<JobParam
     rowCounts: policy.rowCounts,
     heartbeat: policy.heartbeat,
     lockMaxMs: policy.lockMax,
+    ...(policy.hooks === undefined ? {} : { hooks: { before: policy.hooks.beforeBackup, after: policy.hooks.afterBackup } }),
   };
   return { work, repository: policy.repository, timeline: timeline.id };
 }

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Clock } from "../lib/clock.ts";
+import type { ErrorCode } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { RunAs } from "../lib/process.ts";
 import type { ReadObject } from "../model/check.ts";
@@ -15,6 +16,9 @@ export interface Buffers {
   /** A directory of this attempt alone; made when it is needed, removed by the job. */
   readonly spoolDir: string;
 }
+
+/** One run of a hook; `error` is what the attempt failed with, null when its backup is stored. */
+export type HookCall = { readonly hook: string } & ({ readonly when: "before" } | { readonly when: "after"; readonly error: ErrorCode | null });
 
 /** What a job may ask of the world; the agent provides it. A job knows neither queue nor catalog nor server. */
 export interface JobPorts {
@@ -38,6 +42,12 @@ export interface JobPorts {
   reportPiece(piece: PieceReport): Promise<void>;
   /** Keeps what a check has read: what was reported is not read again by its next attempt. Works once more after `signal`. */
   reportRead(objects: readonly ReadObject[]): Promise<void>;
+  /**
+   * Runs a hook of this machine's own file to its end; HOOK_FAILED when it did not end well or in time. One before the
+   * backup is ended by `signal`, with its reason; one after it by its timeout alone, and its failure is told with the
+   * attempt's outcome, whatever that is.
+   */
+  runHook(call: HookCall): Promise<void>;
   /** A fresh id given by the server side; for names of log pieces. */
   newId(): string;
   /** Calls back once the attempt has ended: true when the server has taken its result as the job's, false when it came to nothing. */

@@ -34,6 +34,7 @@ export const ERRORS = {
   STREAM_DAMAGED: { status: 502, exit: 12, retry: true, hint: "The tool's stream was cut or altered; run the backup again." },
   BUFFER_EXHAUSTED: { status: 507, exit: 12, retry: true, hint: "Speed up the repository, or raise the spool." },
   LOCK_TOO_LONG: { status: 504, exit: 12, retry: false, hint: "Find out what kept the tool waiting while it held its lock; raise `lockMax` in the policy only if the applications can wait that long." },
+  HOOK_FAILED: { status: 502, exit: 12, retry: true, hint: "Read what the hook said. Its command stands in the file of the machine that ran it, under `hooks`." },
   LOG_PURGED: { status: 409, exit: 8, retry: false, hint: "Take a new full backup; raise the server's log retention." },
   LINEAGE_CHANGED: { status: 409, exit: 7, retry: false, hint: "This is not the data the chain was made of; take a new full backup." },
   OBJECT_NOT_FOUND: { status: 404, exit: 13, retry: false, hint: "Run `holdfast repository check`." },

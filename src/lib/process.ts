@@ -24,6 +24,8 @@ export interface ToolSpec {
   /** When it aborts, the tool gets SIGTERM, and SIGKILL after `killAfterMs`. */
   readonly signal?: AbortSignal | undefined;
   readonly killAfterMs?: number;
+  /** Signals reach what the tool has started too, as far as that stayed in its process group. */
+  readonly withChildren?: boolean;
   /** Called with every whole line of stderr. */
   readonly onStderrLine?: (line: string) => void;
 }
@@ -59,6 +61,7 @@ export function startTool(spec: ToolSpec): Tool {
   const child = spawn(file, args, {
     cwd: spec.cwd,
     env: toolEnvironment(spec.env),
+    detached: spec.withChildren === true,
     stdio: [spec.stdin ?? "ignore", spec.stdout ?? "pipe", "pipe"],
   });
   const tail = followStderr(child, spec.onStderrLine);
@@ -71,7 +74,9 @@ export function startTool(spec: ToolSpec): Tool {
     stdin: child.stdin as Writable,
     exited,
     stderrTail: () => tail.join("\n"),
-    kill: (signal) => child.kill(signal),
+    kill: (signal) => {
+      send(signal, child, spec);
+    },
   };
 }
 
@@ -114,13 +119,25 @@ function exitOf(child: ChildProcess): Promise<ToolExit> {
   });
 }
 
+function send(signal: NodeJS.Signals, child: ChildProcess, { withChildren }: ToolSpec): void {
+  if (withChildren !== true || child.pid === undefined) {
+    child.kill(signal);
+    return;
+  }
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // None of them is left, or none of them is ours to end.
+  }
+}
+
 function killOnAbort(child: ChildProcess, spec: ToolSpec, exited: Promise<ToolExit>): void {
   const { signal } = spec;
   if (signal === undefined) return;
   let timer: NodeJS.Timeout | undefined;
   const stop = (): void => {
-    child.kill("SIGTERM");
-    timer = setTimeout(() => child.kill("SIGKILL"), spec.killAfterMs ?? KILL_AFTER_MS);
+    send("SIGTERM", child, spec);
+    timer = setTimeout(() => send("SIGKILL", child, spec), spec.killAfterMs ?? KILL_AFTER_MS);
   };
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });

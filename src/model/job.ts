@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { backupRefSchema, segmentRefSchema } from "./backup.ts";
 import { checkDepthSchema, expectedObjectSchema, extentSchema } from "./check.ts";
+import { hookFailureSchema, hookNamesSchema } from "./hook.ts";
 import { probeReportSchema } from "./instance.ts";
 import { backupFactsSchema, backupKindSchema, logSegmentSchema, storedPartSchema } from "./manifest.ts";
 import { logPositionSchema } from "./position.ts";
@@ -56,6 +57,8 @@ export const backupOrderSchema = z.object({
   heartbeat: z.boolean(),
   /** How long the tool may hold a lock that others wait for; without it there is no limit. */
   lockMaxMs: z.number().int().positive().optional(),
+  /** Hooks by name; an agent refuses an order with one that its own file does not list. */
+  hooks: z.object({ before: hookNamesSchema, after: hookNamesSchema }).optional(),
 });
 
 /** What is already stored of the file at which shipping goes on. */
@@ -175,10 +178,13 @@ export type Report = z.infer<typeof reportSchema>;
 export type BackupReport = Extract<Report, { kind: "backup" }>;
 export type ResealReport = Extract<Report, { kind: "reseal" }>;
 
+/** Hooks after the backup that failed, however the attempt ended; left out when none did. */
+const told = { hookFailures: z.array(hookFailureSchema).optional() };
+
 export const outcomeSchema = z.discriminatedUnion("status", [
-  z.object({ status: z.literal("done"), report: reportSchema }),
-  z.object({ status: z.literal("failed"), error: errorRecordSchema }),
-  z.object({ status: z.literal("cancelled") }),
+  z.object({ status: z.literal("done"), report: reportSchema, ...told }),
+  z.object({ status: z.literal("failed"), error: errorRecordSchema, ...told }),
+  z.object({ status: z.literal("cancelled"), ...told }),
 ]);
 export type Outcome = z.infer<typeof outcomeSchema>;
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { durationSchema } from "../lib/units.ts";
+import { hookNamesSchema } from "./hook.ts";
 import { nameSchema } from "./scalars.ts";
 
 /** When something is due: a cron expression in the instance's zone, or an interval. */
@@ -55,6 +56,13 @@ export const policySchema = z.strictObject({
     .prefault("5m")
     .describe("A backup that holds its backup lock, or waits for it, for longer than this is ended."),
   lockFor: durationSchema.optional().describe("How long a backup and its log are locked from their commit on, in a repository with `lock`; that repository's `committedLock` unless told. What an incremental builds on is locked with it; the log needs its backup: add the time between two fulls."),
+  hooks: z
+    .strictObject({
+      beforeBackup: hookNamesSchema.default([]).describe("Hooks that run in this order before the backup tool starts. One that fails ends the attempt: nothing is backed up."),
+      afterBackup: hookNamesSchema.default([]).describe("Hooks that run in this order, each once, when the backup is stored or has failed. One that fails opens a finding; the backup stays."),
+    })
+    .optional()
+    .describe("Names of hooks; what each runs stands in the file of the machine that takes the backup, under `hooks`."),
   recipients: z.array(z.string()).min(1).optional().describe("age recipients of this policy; without them those of `keys.recipients`."),
   compressionLevel: z.number().int().min(1).max(19).default(3).describe("zstd level."),
 });

@@ -64,6 +64,7 @@ export class EmptyBackups {
       reportPiece: () => Promise.resolve(),
       progress: () => undefined,
       onEnd: () => undefined,
+      runHook: () => Promise.resolve(),
     };
   }
 }

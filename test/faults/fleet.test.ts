@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -24,7 +25,7 @@ beforeAll(async () => {
   await connection.query("CREATE TABLE shop.blobs (id INT PRIMARY KEY AUTO_INCREMENT, body LONGBLOB)");
   await connection.query(`INSERT INTO shop.blobs (body) SELECT CONCAT(${Array.from({ length: 500 }, () => "RANDOM_BYTES(1000)").join(",")}) FROM mysql.help_topic LIMIT ${String(BLOBS)}`);
   server = await fleet.startServer();
-  home = await fleet.join("db1");
+  home = await fleet.join("db1", (yaml) => `${yaml}hooks: { listed: { command: [/usr/bin/touch, ${hookMark()}] } }\n`);
   agent = await fleet.startAgent(home);
 });
 
@@ -32,6 +33,8 @@ afterAll(async () => {
   await fleet.stop();
 });
 
+/** Where the hook that the agent's file lists leaves its mark. */
+const hookMark = (): string => join(fleet.world.rootDir, "hook-ran");
 const jobOf = async (jobId: string): Promise<Job> => (await fleet.client.call(api.jobs.show, { jobId })).job;
 const begin = async (): Promise<Job> => (await fleet.client.call(api.backups.run, { instance: "shop", kind: "full" })).job;
 const toolRuns = (): boolean => processesBelow(fleet.world.rootDir).some((line) => line.includes("mariadb-backup --defaults-file"));
@@ -87,6 +90,29 @@ describe("a server and an agent as processes of their own", () => {
     const yaml = (await readFile(fleet.world.configPath, "utf8")).replace("repository: main", "repository: main\n    recipients: [age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg]");
     await fleet.client.call(api.system.apply, { yaml, sourceName: fleet.world.configPath, dryRun: false });
     await expect(fleet.holdfast.backUp("full")).rejects.toMatchObject({ code: "AGENT_REFUSED", message: expect.stringContaining("does not name the recipient age1lggyhqrw") as string });
+    await fleet.client.call(api.system.apply, { yaml: await readFile(fleet.world.configPath, "utf8"), sourceName: fleet.world.configPath, dryRun: false });
+  });
+});
+
+describe("a stolen server", () => {
+  it("runs no hook that the agent's file does not list, and nothing else with it", async () => {
+    const order = async (hooks: string): Promise<void> => {
+      const yaml = (await readFile(fleet.world.configPath, "utf8")).replace("repository: main", `repository: main\n    hooks: ${hooks}`);
+      await fleet.client.call(api.system.apply, { yaml, sourceName: fleet.world.configPath, dryRun: false });
+    };
+    const before = await expectOnlyWholeBackups(fleet.world, fleet.client);
+    for (const hooks of ["{ beforeBackup: [listed, planted] }", "{ beforeBackup: [listed], afterBackup: [planted] }", "{ afterBackup: [listed, planted] }"]) {
+      await order(hooks);
+      await expect(fleet.holdfast.backUp("full")).rejects.toMatchObject({ code: "AGENT_REFUSED", message: "Agent db1 refuses the order: its file lists no hook planted." });
+      const { findings } = await fleet.client.call(api.system.findings, { all: false });
+      expect(findings.find(({ kind }) => kind === "backup-failed")?.message).toContain("Agent db1 refuses the order: its file lists no hook planted.");
+    }
+    expect(existsSync(hookMark())).toBe(false);
+    expect(await expectOnlyWholeBackups(fleet.world, fleet.client)).toEqual(before);
+    // What it lists, it runs.
+    await order("{ afterBackup: [listed] }");
+    await fleet.holdfast.backUp("full");
+    expect(existsSync(hookMark())).toBe(true);
     await fleet.client.call(api.system.apply, { yaml: await readFile(fleet.world.configPath, "utf8"), sourceName: fleet.world.configPath, dryRun: false });
   });
 });
