@@ -149,8 +149,10 @@ describe("the end of a job's right to run", () => {
     ["cancelled", untilAborted, { status: "cancelled" }],
   ])("what its hooks could not do is told with an outcome that is %s", async (_name, job, outcome) => {
     server.due.push(orderOf(probeWork));
-    server.heartbeat = () => ({ leaseMs: 30_000, cancel: job === untilAborted });
+    let begun = false;
+    server.heartbeat = () => ({ leaseMs: 30_000, cancel: begun && job === untilAborted });
     const runJob = async (ports: JobPorts): Promise<Report> => {
+      begun = true;
       try {
         return await job(ports);
       } finally {

@@ -77,7 +77,11 @@ async function* watched(run: { tool: Tool; log: ToolLog; check: () => Promise<vo
   } catch (error) {
     throw withRedoHint(error);
   } finally {
-    if (!ended) stop(tool);
+    if (!ended) {
+      stop(tool);
+      // The stream closes when this is over: whoever waits for that waits for the tool, which may take a while to end.
+      await tool.exited;
+    }
   }
 }
 
