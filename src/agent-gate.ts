@@ -1,6 +1,6 @@
-import type { AgentConfig } from "./agent-config.ts";
+import type { AgentConfig } from "./config/agent-config.ts";
 import type { Closers } from "./closers.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import type { GateElsewhere, ObjectGate } from "./storage/gate.ts";

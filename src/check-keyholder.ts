@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { type KeyholderPlace, nameOf, type RemoteKeyholder, remoteKeyholder } from "./keys/remote-keyholder.ts";
 import { isoTime, systemClock } from "./lib/clock.ts";
 import { asHoldfastError } from "./lib/errors.ts";

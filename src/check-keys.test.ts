@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { checkIdentities, checkRecipients } from "./check-keys.ts";
-import { type Config, parseConfig } from "./config.ts";
+import { type Config, parseConfig } from "./config/config.ts";
 import { generateKeyPair, type KeyPair, writeIdentityFile } from "./keys/identities.ts";
 import { systemClock } from "./lib/clock.ts";
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { checkKeyholder } from "./check-keyholder.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { readIdentityFile } from "./keys/identities.ts";
 import { headerOpener } from "./keys/open-header.ts";
 import { asHoldfastError } from "./lib/errors.ts";

@@ -1,6 +1,6 @@
 import type { Way } from "./cli/command.ts";
 import { type Client, createClient, httpTransport, remoteTransport } from "./client/index.ts";
-import { loadConfig } from "./config-file.ts";
+import { loadConfig } from "./config/config-file.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { createLog } from "./lib/log.ts";
 import { remoteServer } from "./profiles.ts";

@@ -3,8 +3,8 @@ import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { sandboxUserFrom } from "./accounts.ts";
 import { checkIdentities } from "./check-keys.ts";
-import { loadConfig } from "./config-file.ts";
-import type { Config } from "./config.ts";
+import { loadConfig } from "./config/config-file.ts";
+import type { Config } from "./config/config.ts";
 import { asHoldfastError } from "./lib/errors.ts";
 import type { Diagnosis } from "./model/api/system.ts";
 

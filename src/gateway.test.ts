@@ -6,7 +6,7 @@ import { markRepository } from "../test/fixtures/gateway.ts";
 import { grantBy } from "../test/fixtures/grants.ts";
 import { freePort } from "./demo/free-port.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
-import { parseGatewayConfig } from "./gateway-config.ts";
+import { parseGatewayConfig } from "./config/gateway-config.ts";
 import { isoTime, systemClock } from "./lib/clock.ts";
 import { createLog } from "./lib/log.ts";
 import { generateSigningKey, signerFrom } from "./lib/signing.ts";

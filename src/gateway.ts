@@ -3,7 +3,7 @@ import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import { Closers } from "./closers.ts";
-import type { GatewayConfig } from "./gateway-config.ts";
+import type { GatewayConfig } from "./config/gateway-config.ts";
 import type { Clock } from "./lib/clock.ts";
 import { delay } from "./lib/clock.ts";
 import { HoldfastError } from "./lib/errors.ts";

@@ -1,4 +1,4 @@
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { type FileKeyholderOptions, heldRecipients, openKeyholder } from "./keys/file-keyholder.ts";
 import type { Keyholder } from "./keys/keyholder.ts";
 import type { Release } from "./keys/release.ts";

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openable } from "../test/fixtures/grants.ts";
 import { keyholderPaths, startKeyholder } from "./keyholder.ts";
 import { makeDir } from "./state-dir.ts";
-import type { KeyholderConfig } from "./keyholder-config.ts";
+import type { KeyholderConfig } from "./config/keyholder-config.ts";
 import { generateKeyPair, type KeyPair, writeIdentityFile } from "./keys/identities.ts";
 import { OPEN_PATH } from "./keys/keyholder-calls.ts";
 import { checkReleaseLog } from "./keys/release-log.ts";

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { join } from "node:path";
 import { Closers } from "./closers.ts";
-import type { KeyholderConfig } from "./keyholder-config.ts";
+import type { KeyholderConfig } from "./config/keyholder-config.ts";
 import { markUntil, readMark, writeMark } from "./keys/clock-mark.ts";
 import { type FileKeyholderOptions, heldRecipients, openKeyholder } from "./keys/file-keyholder.ts";
 import { KeyPace } from "./keys/key-pace.ts";

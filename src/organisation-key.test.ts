@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tempDir } from "../test/fixtures/temp.ts";
-import { parseAgentConfig } from "./agent-config.ts";
+import { parseAgentConfig } from "./config/agent-config.ts";
 import { generateKeyPair } from "./keys/identities.ts";
 import { verifySigned } from "./lib/signing.ts";
 import { RECIPIENTS_KIND } from "./model/signed-recipients.ts";

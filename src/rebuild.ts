@@ -1,6 +1,6 @@
 import { rename, stat } from "node:fs/promises";
 import { type Catalog, openCatalog } from "./catalog/open-catalog.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { applyConfig } from "./control/apply-config.ts";
 import { rebuildCatalog, type Rebuilt } from "./control/rebuild.ts";
 import { type Clock, isoTime } from "./lib/clock.ts";

@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { loadConfig } from "./config-file.ts";
-import { NOT_KEPT } from "./config.ts";
+import { loadConfig } from "./config/config-file.ts";
+import { NOT_KEPT } from "./config/config.ts";
 import { generateKeyPair, writeIdentityFile } from "./keys/identities.ts";
 import { systemClock } from "./lib/clock.ts";
 import { silentLog } from "./lib/log.ts";

@@ -1,7 +1,7 @@
 import { chown, open, readFile, realpath, rename, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Document, isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
-import { type Config, parseConfig } from "./config.ts";
+import { type Config, parseConfig } from "./config/config.ts";
 import { heldRecipients } from "./keys/file-keyholder.ts";
 import { parseRecipient } from "./keys/recipients.ts";
 import { remoteKeyholder } from "./keys/remote-keyholder.ts";

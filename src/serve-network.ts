@@ -4,7 +4,7 @@ import { parseAddress } from "./lib/address.ts";
 import { HoldfastError } from "./lib/errors.ts";
 import { readNamedFile } from "./lib/named-file.ts";
 import { certificateFingerprint, makeCertificate } from "./lib/self-made-certificate.ts";
-import { type ListenConfig, listensOpenly } from "./listen-config.ts";
+import { type ListenConfig, listensOpenly } from "./config/listen-config.ts";
 import { buildApp } from "./server/app.ts";
 import type { ServerContext } from "./server/context.ts";
 import type { Implementation } from "./server/implement.ts";

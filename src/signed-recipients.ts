@@ -1,4 +1,4 @@
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { HoldfastError } from "./lib/errors.ts";
 import { readNamedFile } from "./lib/named-file.ts";
 import { areSameRecipients, RECIPIENTS_KIND, type SignedRecipients, signedRecipientsSchema } from "./model/signed-recipients.ts";

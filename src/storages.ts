@@ -1,4 +1,4 @@
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { type OpenedFor, openStorage } from "./storage/index.ts";
 import type { Storage } from "./storage/storage.ts";
 

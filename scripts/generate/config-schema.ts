@@ -1,7 +1,7 @@
-import { agentConfigJsonSchema } from "../../src/agent-config.ts";
-import { configJsonSchema } from "../../src/config.ts";
-import { gatewayJsonSchema } from "../../src/gateway-config.ts";
-import { keyholderJsonSchema } from "../../src/keyholder-config.ts";
+import { agentConfigJsonSchema } from "../../src/config/agent-config.ts";
+import { configJsonSchema } from "../../src/config/config.ts";
+import { gatewayJsonSchema } from "../../src/config/gateway-config.ts";
+import { keyholderJsonSchema } from "../../src/config/keyholder-config.ts";
 
 /** docs/config.schema.json: what editors need to complete and check a configuration. */
 export function configSchema(): string {

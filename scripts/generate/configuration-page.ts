@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { agentConfigJsonSchema } from "../../src/agent-config.ts";
-import { configJsonSchema } from "../../src/config.ts";
-import { gatewayJsonSchema } from "../../src/gateway-config.ts";
-import { keyholderJsonSchema } from "../../src/keyholder-config.ts";
+import { agentConfigJsonSchema } from "../../src/config/agent-config.ts";
+import { configJsonSchema } from "../../src/config/config.ts";
+import { gatewayJsonSchema } from "../../src/config/gateway-config.ts";
+import { keyholderJsonSchema } from "../../src/config/keyholder-config.ts";
 import { tableCell } from "./table-cell.ts";
 
 const DOCS = resolve(import.meta.dirname, "../../docs");
@@ -29,22 +29,22 @@ interface Schema {
 
 /** docs/configuration.md: the text between the marks is made from the schema, the rest is written by hand. */
 export function configurationPage(): Promise<string> {
-  return pageWithKeys("configuration.md", "src/config.ts", configJsonSchema());
+  return pageWithKeys("configuration.md", "src/config/config.ts", configJsonSchema());
 }
 
 /** docs/gateway.md likewise. */
 export function gatewayPage(): Promise<string> {
-  return pageWithKeys("gateway.md", "src/gateway-config.ts", gatewayJsonSchema());
+  return pageWithKeys("gateway.md", "src/config/gateway-config.ts", gatewayJsonSchema());
 }
 
 /** docs/agent.md likewise. */
 export function agentPage(): Promise<string> {
-  return pageWithKeys("agent.md", "src/agent-config.ts", agentConfigJsonSchema());
+  return pageWithKeys("agent.md", "src/config/agent-config.ts", agentConfigJsonSchema());
 }
 
 /** docs/keys.md likewise. */
 export function keysPage(): Promise<string> {
-  return pageWithKeys("keys.md", "src/keyholder-config.ts", keyholderJsonSchema());
+  return pageWithKeys("keys.md", "src/config/keyholder-config.ts", keyholderJsonSchema());
 }
 
 async function pageWithKeys(name: string, source: string, schema: unknown): Promise<string> {

@@ -4,6 +4,7 @@ import { HoldfastError } from "../lib/errors.ts";
 import type { NewId } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
 import type { Signer } from "../lib/signing.ts";
+import { LOCAL_POOL } from "../model/instance.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Storage } from "../storage/storage.ts";
 
@@ -45,9 +46,6 @@ export interface ControlSettings {
   /** Pools that the agent inside this process serves; none where there is none. */
   readonly ownPools: readonly string[];
 }
-
-/** The pool whose agents serve an instance unless it names another. */
-export const LOCAL_POOL = "local";
 
 export const DEFAULT_SETTINGS: ControlSettings = {
   leaseMs: 60_000,

@@ -1,13 +1,16 @@
 import { z } from "zod";
 import { idSchema, isoTimeSchema, nameSchema, timeZoneSchema } from "./scalars.ts";
 
+/** The pool whose agents serve an instance unless it names another. */
+export const LOCAL_POOL = "local";
+
 /** What the configuration says of an instance. `connection` is checked by the engine's own options schema. */
 export const instanceSpecSchema = z.strictObject({
   engine: z.string().describe("Which engine knows this instance."),
   connection: z.record(z.string(), z.unknown()).describe("How the engine reaches it."),
   policy: nameSchema.describe("The policy that serves it."),
   region: z.string().min(1).default("local").describe("Where it stands; shown, not yet used."),
-  pool: nameSchema.default("local").describe("Agents of this pool serve it; `local` is the one inside `holdfast up`."),
+  pool: nameSchema.default(LOCAL_POOL).describe("Agents of this pool serve it; `local` is the one inside `holdfast up`."),
   timeZone: timeZoneSchema.default("UTC").describe("IANA zone in which schedules and times without an offset are read."),
   owner: z.string().min(1).optional().describe("Who answers for it; shown."),
 });

@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   catalog: FAMILY,
   queue: FAMILY,
   client: ["lib", "model"],
+  config: [...FAMILY, "engines", "storage", "keys"],
   jobs: ["lib", "model", "engines", "storage", "pack", "keys"],
   agent: ["lib", "model", "client", "queue", "jobs", "engines", "storage"],
   control: ["lib", "model", "catalog", "queue", "storage", "notify"],

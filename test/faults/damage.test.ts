@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseConfig } from "../../src/config.ts";
+import { parseConfig } from "../../src/config/config.ts";
 import { waitForJob } from "../../src/demo/holdfast.ts";
 import { Ledger } from "../../src/demo/ledger.ts";
 import { createShop, fillShop } from "../../src/demo/shop.ts";

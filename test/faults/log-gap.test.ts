@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseConfig } from "../../src/config.ts";
+import { parseConfig } from "../../src/config/config.ts";
 import { startRestoredShop, waitForJob } from "../../src/demo/holdfast.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { HoldfastError } from "../../src/lib/errors.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { gatewayJsonSchema, parseGatewayConfig } from "./gateway-config.ts";
-import { isHoldfastError } from "./lib/errors.ts";
+import { isHoldfastError } from "../lib/errors.ts";
 
 const FINGERPRINT = "ab".repeat(32);
 const GOOD = `signingKeyFingerprint: ${FINGERPRINT}

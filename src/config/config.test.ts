@@ -1,7 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { configJsonSchema, parseConfig } from "./config.ts";
-import { isHoldfastError } from "./lib/errors.ts";
+import { isHoldfastError } from "../lib/errors.ts";
 
 const DAILY = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const ESCROW = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseAgentConfig } from "./agent-config.ts";
 import { parseConfig } from "./config.ts";
-import { isHoldfastError } from "./lib/errors.ts";
+import { isHoldfastError } from "../lib/errors.ts";
 
 const AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 

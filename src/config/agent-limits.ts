@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { sizeSchema } from "./lib/units.ts";
-import { bytesPerSSchema } from "./storage/limits.ts";
+import { sizeSchema } from "../lib/units.ts";
+import { bytesPerSSchema } from "../storage/limits.ts";
 
 /** A few frames and packs: below it nothing flows. */
 const BUFFER_BYTES_AT_LEAST = 32 * 1024 ** 2;

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { asGroup, type Fault, kindUnion, LOG_LEVELS, mapValues, type Raw, readConfigForm } from "./config-form.ts";
 import type { RepositoryConfig } from "./config.ts";
-import { durationSchema, sizeSchema } from "./lib/units.ts";
-import { nameSchema, sha256Schema } from "./model/scalars.ts";
-import { storageDrivers } from "./storage/index.ts";
-import { repositoryLimits } from "./storage/limits.ts";
-import { isLoopback } from "./lib/loopback.ts";
+import { durationSchema, sizeSchema } from "../lib/units.ts";
+import { nameSchema, sha256Schema } from "../model/scalars.ts";
+import { storageDrivers } from "../storage/index.ts";
+import { repositoryLimits } from "../storage/limits.ts";
+import { isLoopback } from "../lib/loopback.ts";
 
 const DEFAULT_STATE_DIR = "./holdfast-gateway-state";
 const DEFAULT_HOST = "127.0.0.1";

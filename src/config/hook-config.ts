@@ -1,10 +1,9 @@
 import { isAbsolute } from "node:path";
 import { z } from "zod";
-import type { HookCommand } from "./agent/index.ts";
 import { asGroup, type Fault, type Raw, referenceFaults } from "./config-form.ts";
-import { LOCAL_POOL } from "./control/ports.ts";
-import { durationSchema } from "./lib/units.ts";
-import { nameSchema } from "./model/scalars.ts";
+import { durationSchema } from "../lib/units.ts";
+import { LOCAL_POOL } from "../model/instance.ts";
+import { nameSchema } from "../model/scalars.ts";
 
 const TIMEOUT_AT_MOST_MS = 24 * 3_600_000;
 
@@ -34,7 +33,7 @@ export const hooksSchema = z
 export type HooksConfig = z.output<typeof hooksSchema>;
 
 /** The hooks as an agent runs them. */
-export function hookCommands(hooks: HooksConfig): ReadonlyMap<string, HookCommand> {
+export function hookCommands(hooks: HooksConfig): ReadonlyMap<string, { readonly command: readonly string[]; readonly timeoutMs: number }> {
   return new Map(Object.entries(hooks).map(([name, { command, timeout }]) => [name, { command, timeoutMs: timeout }]));
 }
 

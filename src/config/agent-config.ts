@@ -3,13 +3,13 @@ import { type AgentLimits, agentLimits } from "./agent-limits.ts";
 import type { RepositoryConfig } from "./config.ts";
 import { asGroup, type Fault, kindUnion, mapValues, type Raw, readConfigForm } from "./config-form.ts";
 import { readTextFile } from "./config-file.ts";
-import { engines } from "./engines/index.ts";
+import { engines } from "../engines/index.ts";
 import { type HooksConfig, hooksSchema } from "./hook-config.ts";
 import { SIGNING_KEY } from "./keyholder-config.ts";
-import { nameSchema } from "./model/scalars.ts";
-import { storageDrivers } from "./storage/index.ts";
-import { repositoryLimits } from "./storage/limits.ts";
-import { ways } from "./storage/ways.ts";
+import { nameSchema } from "../model/scalars.ts";
+import { storageDrivers } from "../storage/index.ts";
+import { repositoryLimits } from "../storage/limits.ts";
+import { ways } from "../storage/ways.ts";
 
 /** What an agent of another machine may do; no word of the server's changes it. */
 export interface AgentConfig extends AgentLimits {

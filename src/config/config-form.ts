@@ -1,9 +1,9 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import { type ConfigSource, readConfigSource } from "./config-source.ts";
-import { HoldfastError } from "./lib/errors.ts";
-import { closestName, schemaFaults, schemasAt } from "./lib/schema-faults.ts";
-import { HOOK_VARIABLES } from "./model/hook.ts";
+import { HoldfastError } from "../lib/errors.ts";
+import { closestName, schemaFaults, schemasAt } from "../lib/schema-faults.ts";
+import { HOOK_VARIABLES } from "../model/hook.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { parseAddress } from "./lib/address.ts";
-import { isLoopback } from "./lib/loopback.ts";
+import { parseAddress } from "../lib/address.ts";
+import { isLoopback } from "../lib/loopback.ts";
 
 /** Where the API listens besides its Unix socket. */
 export const listenSchema = z.strictObject({

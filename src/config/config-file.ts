@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Config, parseConfig } from "./config.ts";
-import { HoldfastError } from "./lib/errors.ts";
+import { HoldfastError } from "../lib/errors.ts";
 
 /** Reads a text file; CONFIG_INVALID says what is wrong with it in words for the person who named it. */
 export async function readTextFile(path: string): Promise<string> {

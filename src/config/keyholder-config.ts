@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { asGroup, type Fault, LOG_LEVELS, type Raw, readConfigForm } from "./config-form.ts";
-import { parseAddress } from "./lib/address.ts";
+import { parseAddress } from "../lib/address.ts";
 
 /** A raw Ed25519 public key in base64url: 32 bytes. */
 export const SIGNING_KEY = /^[A-Za-z0-9_-]{43}$/;
