@@ -6,7 +6,7 @@ import { HoldfastError } from "./errors.ts";
  * limit the heaps of a long backup's threads grew by 20 MiB together, of which nothing was alive. The collector counts
  * the bytes outside too, so that a lower limit keeps it busy for nothing: with 16 a backup took a quarter more CPU time (measured).
  */
-const YOUNG_HEAP_MIB = 1;
+const YOUNG_HEAP_MIB = 2;
 const OLD_HEAP_MIB = 64;
 
 export interface ThreadSpec {

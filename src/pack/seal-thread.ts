@@ -6,8 +6,6 @@ import type { CompressedFrame, SealerOrder, SealerReport, SealerStart } from "./
 
 /** About 4 MiB: 64 sealed chunks, and a header before the first. */
 const BLOCK_BYTES = 64 * SEALED_CHUNK_BYTES + 4_096;
-/** Of a pack's blocks, how many wait for the next pack: all of them would only be held at the moments in which most is held. */
-const KEPT_SHARE = 2 / 3;
 
 /**
  * Puts compressed frames back in order, cuts them into packs, encrypts and hashes. Like the compressors it lets errors
@@ -28,7 +26,7 @@ class Sealer {
 
   constructor(packBytes: number, report: (report: SealerReport, transfer: readonly ArrayBuffer[]) => void) {
     this.#packBytes = packBytes;
-    this.#blocks = new BlockPool(BLOCK_BYTES, Math.ceil((packBytes * KEPT_SHARE) / BLOCK_BYTES));
+    this.#blocks = new BlockPool(BLOCK_BYTES, Math.ceil(packBytes / BLOCK_BYTES));
     this.#report = report;
   }
 
