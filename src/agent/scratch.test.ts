@@ -24,6 +24,15 @@ test("an attempt's directory is empty, can be passed through, and is gone at the
   expect(await readdir(root)).toEqual([]);
 });
 
+test("what an attempt has left outside of its directory goes with it, and nothing else", async () => {
+  const scratch = await makeScratch(root, attempt);
+  const [left, finished] = [join(root, "..", `target.partial-${attempt.attemptId}`), join(root, "..", "target")];
+  for (const path of [left, finished]) await mkdir(join(path, "shop"), { recursive: true });
+  await writeFile(join(scratch.dir, "outside.json"), JSON.stringify([left, `${left}-of-another`, finished]));
+  await scratch.remove();
+  expect(await readdir(join(root, ".."))).toEqual(["scratch", "target"]);
+});
+
 test("what a living process works in is no leftover", async () => {
   const scratch = await makeScratch(root, attempt);
   expect(await removeLeftovers(root, silentLog)).toEqual([]);
@@ -61,13 +70,16 @@ const HOLDER = `
   process.send("made");
   process.once("message", () => scratch.remove().then(() => process.send("removed"), (error) => process.send(String(error))).then(() => process.disconnect()));`;
 
-test("an attempt's directory is removed even when the process has no file handle left for some seconds", async () => {
+test("an attempt's directory, and what it left outside, is removed even when the process has no file handle left for some seconds", async () => {
   const holder = spawn(process.execPath, ["--input-type=module", "-e", HOLDER, root], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const limitFiles = (soft: string): void => {
     expect(spawnSync("prlimit", ["--pid", String(holder.pid), `--nofile=${soft}:`]).status).toBe(0);
   };
   try {
     expect((await once(holder, "message"))[0]).toBe("made");
+    const left = join(root, "..", `target.partial-${attempt.attemptId}`);
+    await mkdir(join(left, "shop"), { recursive: true });
+    await writeFile(join(root, "ABCDEFGHJ".padStart(10, "0"), "w", "outside.json"), JSON.stringify([left]));
     limitFiles("3");
     const said = once(holder, "message");
     holder.send("remove");
@@ -77,6 +89,7 @@ test("an attempt's directory is removed even when the process has no file handle
     limitFiles("1024");
     expect((await said)[0]).toBe("removed");
     expect(await readdir(root)).toEqual([]);
+    expect(await readdir(join(root, ".."))).toEqual(["scratch"]);
   } finally {
     holder.kill("SIGKILL");
   }

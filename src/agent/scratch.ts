@@ -2,7 +2,9 @@ import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { z } from "zod";
 import { OUTSIDE_FILE } from "../jobs/outside.ts";
+import { asHoldfastError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { mayRetry, retry } from "../lib/retry.ts";
 
 /**
  * One directory per attempt, removed at its end. `owner.json` says which process works in it, so that what a killed
@@ -27,7 +29,22 @@ export async function makeScratch(root: string, attempt: { attemptId: string; ag
   const owner: Owner = { pid: process.pid, processStart: await processStart(process.pid), ...attempt };
   await writeFile(join(home, "owner.json"), JSON.stringify(owner), { mode: 0o600 });
   await mkdir(dir, { mode: 0o711 });
-  return { dir, remove: () => removeTree(home, PATIENT) };
+  return {
+    dir,
+    remove: async () => {
+      await removeOutside(home, attempt.attemptId);
+      await removeTree(home, PATIENT);
+    },
+  };
+}
+
+/** As patient as the removal itself: reading the list takes a file handle too. */
+const READING = { tries: 12, firstPauseMs: 250, maxPauseMs: 3_000, mayRetry: (error: unknown): boolean => mayRetry(asHoldfastError(error)) } as const;
+
+/** What an attempt left outside goes before the list of it. After a good end nothing of it is there. */
+async function removeOutside(home: string, attemptId: string): Promise<void> {
+  const paths = await retry(() => outsideOf(home, attemptId), READING);
+  for (const path of paths) await removeTree(path, PATIENT);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { access, rename, rm } from "node:fs/promises";
+import { access, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { asHoldfastError, HoldfastError, isHoldfastError } from "../lib/errors.ts";
 import { formatBytes } from "../lib/units.ts";
@@ -8,7 +8,7 @@ import { engineContext } from "./engine-context.ts";
 import { prepareChain, scratchPlaces, unpackChain } from "./materialise.ts";
 import type { Phases } from "./phases.ts";
 import type { JobPorts } from "./ports.ts";
-import { noteOutside } from "./outside.ts";
+import { noteOutside, removeNoted } from "./outside.ts";
 import { replayLog } from "./replay.ts";
 import { removeParts, tableWithoutRest } from "./table-without-rest.ts";
 import { withSandbox } from "./with-sandbox.ts";
@@ -40,7 +40,7 @@ export async function restoreTable(ports: JobPorts, phases: Phases, plan: Restor
   try {
     notes = await alone(restore);
   } catch (error) {
-    await rm(sqlPath, { force: true });
+    await removeNoted(ports, [sqlPath]);
     await removeParts(ports);
     ports.signal.throwIfAborted();
     if (isHoldfastError(error, "NOT_FOUND")) throw error;
@@ -81,7 +81,7 @@ async function outOfWhole(restore: TableRestore): Promise<string[]> {
       await dump(restore, sandbox);
     });
   } catch (error) {
-    await rm(sqlPath, { force: true });
+    await removeNoted(ports, [sqlPath]);
     throw error;
   }
   return wrong.map((sentence) => `Elsewhere in this backup: ${sentence}`);

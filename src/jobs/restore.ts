@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, rename, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HoldfastError } from "../lib/errors.ts";
 import { syncFolder } from "../lib/folders.ts";
@@ -9,7 +9,7 @@ import type { RestorePlan } from "../model/restore.ts";
 import { requireSpace } from "./disk-space.ts";
 import { engineContext } from "./engine-context.ts";
 import { type ChainPlaces, prepareChain, unpackChain } from "./materialise.ts";
-import { noteOutside } from "./outside.ts";
+import { noteOutside, removeNoted } from "./outside.ts";
 import { Phases } from "./phases.ts";
 import type { JobPorts } from "./ports.ts";
 import { replayLog } from "./replay.ts";
@@ -60,10 +60,10 @@ async function restoreDirectory(
     await syncFolder(dirname(target.path));
     ports.log.info({ path: target.path }, "the restored directory has its name");
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
+    await removeNoted(ports, [partial]);
     throw error;
   } finally {
-    for (const dir of incrementals) await rm(dir, { recursive: true, force: true });
+    await removeNoted(ports, incrementals);
   }
   const server = target.start ? await phases.run("serve", 0, () => serve(ports, target.path)) : null;
   return { targetPath: target.path, server, notes: [] };
