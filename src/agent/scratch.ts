@@ -25,10 +25,16 @@ export async function makeScratch(root: string, attempt: { attemptId: string; ag
   const home = join(root, attempt.attemptId.slice(-10));
   const dir = join(home, "w");
   await mkdir(root, { recursive: true, mode: 0o711 });
-  await mkdir(home, { mode: 0o711 });
   const owner: Owner = { pid: process.pid, processStart: await processStart(process.pid), ...attempt };
-  await writeFile(join(home, "owner.json"), JSON.stringify(owner), { mode: 0o600 });
-  await mkdir(dir, { mode: 0o711 });
+  await mkdir(home, { mode: 0o711 });
+  try {
+    await writeFile(join(home, "owner.json"), JSON.stringify(owner), { mode: 0o600 });
+    await mkdir(dir, { mode: 0o711 });
+  } catch (error) {
+    // Without an owner it would be nobody's until the next start.
+    await removeTree(home, PATIENT).catch(() => undefined);
+    throw error;
+  }
   return {
     dir,
     remove: async () => {
