@@ -136,7 +136,7 @@ async function openCore(options: UpOptions, state: StateDir, closers: Closers): 
   const asked = new Set<string>();
   const queue: Queue = mode === "daemon" ? embedded : rememberKnocks(embedded, asked);
   const storages = openStorages(config, { log, clock, wrap });
-  const ports: ControlPorts = { catalog, storages, signer: keys.signer, clock, newId: idFactory(), log, queue };
+  const ports: ControlPorts = { catalog, storages, signer: keys.signer, clock, newId: idFactory(), log, queue, segmentsToLookInto: new Set() };
   // Somebody waits for the one job of a command: its error is worth more than another try.
   const all: ControlSettings = { ...DEFAULT_SETTINGS, ...leaseSettings(options), agentSilentMs: config.agents.silentAfter, ownPools: options.parts === "server" ? [] : [LOCAL_POOL], ...(mode === "oneshot" ? { maxAttempts: 1, shipsLog: false } : {}), ...settings };
   const current: Core["current"] = { config, signedRecipients: await readSignedRecipients(config) };

@@ -2,7 +2,7 @@ import { lstat, realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { HoldfastError } from "../lib/errors.ts";
-import type { BackupOrder, JobKind, Order } from "../model/job.ts";
+import type { JobKind, Order, Work } from "../model/job.ts";
 import type { RestoreTarget } from "../model/restore.ts";
 import type { PermitRecipients } from "./recipient-pins.ts";
 
@@ -39,26 +39,22 @@ export async function admitOrder(order: Order, pins: Pins): Promise<Order> {
   }
   if (REACHING_KINDS.has(work.kind) && pinned.connection === undefined) throw refused(pins, `its file gives no connection to ${instance.name}`, instance.name);
   if ("sealing" in work) await pins.permitRecipients(work.sealing, (why, value) => refused(pins, why, value));
-  if (work.kind === "backup") requireListedHooks(hooksOf(work), pins);
+  requireListedHooks(work, pins);
   if (work.kind === "restore") await requireTarget(work.target, pins);
   return { ...order, instance: { ...instance, connection: pinned.connection ?? null } };
 }
 
-/** The names of all hooks of a backup, before it and after it. */
-function hooksOf({ hooks }: BackupOrder): string[] {
-  return hooks === undefined ? [] : [...hooks.before, ...hooks.after];
-}
-
-/** AGENT_REFUSED names the first hook that this machine's file does not list. */
-export function requireListedHooks(names: readonly string[], pins: Pick<Pins, "agent" | "hooks">): void {
-  const unlisted = names.find((name) => !pins.hooks.has(name));
+/** AGENT_REFUSED names the first hook, before the work or after it, that this machine's file does not list. */
+function requireListedHooks(work: Work, pins: Pick<Pins, "agent" | "hooks">): void {
+  const { before = [], after = [] } = (work.kind === "backup" ? work.hooks : undefined) ?? {};
+  const unlisted = [...before, ...after].find((name) => !pins.hooks.has(name));
   if (unlisted !== undefined) throw refused(pins, `its file lists no hook ${unlisted}`, unlisted);
 }
 
 /** For an agent in the server's own process: hooks stand in the file that it was started with, whatever was applied since. */
 export function admitHooks(pins: Pick<Pins, "agent" | "hooks">): (order: Order) => Promise<Order> {
   return async (order) => {
-    if (order.work.kind === "backup") requireListedHooks(hooksOf(order.work), pins);
+    requireListedHooks(order.work, pins);
     return order;
   };
 }

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,6 +62,16 @@ test("what a dead process left is removed and named, even when its process numbe
 
 test("a root that does not exist yet has no leftovers", async () => {
   expect(await removeLeftovers(join(root, "none"), silentLog)).toEqual([]);
+});
+
+test("what could not be made whole is gone again", () => {
+  const making = `
+    const { makeScratch } = await import(${JSON.stringify(new URL("scratch.ts", import.meta.url).href)});
+    await makeScratch(process.argv[1], ${JSON.stringify(attempt)}).catch((error) => console.log(error.code));`;
+  // Directories can be made, files cannot be written: as on a full disk.
+  const { stdout } = spawnSync("prlimit", ["--fsize=0", process.execPath, "--input-type=module", "-e", making, root], { encoding: "utf8" });
+  expect(stdout).toBe("EFBIG\n");
+  expect(readdirSync(root)).toEqual([]);
 });
 
 /** Makes scratch space, says so, and removes it when told to. */

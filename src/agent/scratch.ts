@@ -44,9 +44,6 @@ export async function makeScratch(root: string, attempt: { attemptId: string; ag
   };
 }
 
-/** As patient as the removal itself: reading the list takes a file handle too. */
-const READING = { tries: 12, firstPauseMs: 250, maxPauseMs: 3_000, mayRetry: (error: unknown): boolean => mayRetry(asHoldfastError(error)) } as const;
-
 /** What an attempt left outside goes before the list of it. After a good end nothing of it is there. */
 async function removeOutside(home: string, attemptId: string): Promise<void> {
   const paths = await retry(() => outsideOf(home, attemptId), READING);
@@ -134,6 +131,8 @@ async function processStart(pid: number): Promise<string> {
 const QUICK = { maxRetries: 3, retryDelay: 100 };
 /** About twenty seconds: what stays now stays until the next start. */
 const PATIENT = { maxRetries: 12, retryDelay: 250 };
+/** The same for the list of what lies outside: to read it takes a file handle too. */
+const READING = { tries: 12, firstPauseMs: 250, maxPauseMs: 3_000, mayRetry: (error: unknown): boolean => mayRetry(asHoldfastError(error)) } as const;
 
 function removeTree(path: string, tries: { maxRetries: number; retryDelay: number } = QUICK): Promise<void> {
   return rm(path, { recursive: true, force: true, ...tries });

@@ -126,8 +126,11 @@ async function completePiece(ports: ControlPorts, { keepReplacedMs }: Keeping, s
   await writeDocument(storageOf(ports, pending.repository), key, pending.document);
   await lockSegment(ports, pending, segment, [key]);
   await inTransaction(ports.catalog.db, (db) => insertCommitted(ports, db, { pending, segment, keepReplacedMs }));
-  // Of tails that were replaced long ago.
-  if (segment.kind === "segment") await deleteDoomedObjects(ports);
+  if (segment.kind === "segment") {
+    ports.segmentsToLookInto.add(segmentId);
+    // Of tails that were replaced long ago.
+    await deleteDoomedObjects(ports);
+  }
   return segment;
 }
 

@@ -7,6 +7,7 @@ import { HoldfastError } from "../lib/errors.ts";
 import { verifySigned } from "../lib/signing.ts";
 import type { Order } from "../model/job.ts";
 import { type Manifest, MANIFEST_KIND, manifestKey } from "../model/manifest.ts";
+import { passThrough } from "../storage/pass-through.ts";
 import type { Storage } from "../storage/storage.ts";
 import { commitBackup } from "./commit.ts";
 import { keysOf, openWorld, storeBackup, submit, type World } from "./control.fixture.ts";
@@ -20,23 +21,18 @@ import { sweepDeadAttempts } from "./sweep.ts";
 
 /** The same storage, cut off by a crash before or after the write of a key that ends like this. */
 function crashing(storage: Storage, when: "list" | "before" | "after", suffix: string): Storage {
-  return {
+  return passThrough(storage, {
     put: async (key, body, options) => {
       if (when === "before" && key.endsWith(suffix)) throw new Error("crash");
       const stored = await storage.put(key, body, options);
       if (when === "after" && key.endsWith(suffix)) throw new Error("crash");
       return stored;
     },
-    get: (key, options) => storage.get(key, options),
-    stat: (key) => storage.stat(key),
     list: (prefix) => {
       if (when === "list") throw new Error("crash");
       return storage.list(prefix);
     },
-    delete: (keys) => storage.delete(keys),
-    leftovers: (options) => storage.leftovers(options),
-    describe: () => storage.describe(),
-  };
+  });
 }
 
 describe("the commit of a backup", () => {

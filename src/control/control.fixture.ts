@@ -52,7 +52,7 @@ export async function openWorld(policy: Record<string, unknown> = {}): Promise<W
   const instanceId = newId();
 
   const assemble = (catalog: Catalog): Pick<World, "dispatcher" | "ports" | "grants"> => {
-    const ports: ControlPorts = { catalog, storages: new Map([["main", storage]]), signer, clock, newId, log: silentLog, queue };
+    const ports: ControlPorts = { catalog, storages: new Map([["main", storage]]), signer, clock, newId, log: silentLog, queue, segmentsToLookInto: new Set() };
     const planWork = createPlanWork({ clock, newId, metadataRecipient: "age1metadata" });
     return { ports, grants: createGrants(ports, DEFAULT_SETTINGS), dispatcher: { ports, leases: createLeases(ports, DEFAULT_SETTINGS), settings: DEFAULT_SETTINGS, planWork } };
   };

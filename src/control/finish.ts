@@ -4,6 +4,7 @@ import { getJobRow } from "../catalog/jobs.ts";
 import { inTransaction } from "../catalog/open-catalog.ts";
 import type { CatalogDb } from "../catalog/schema.ts";
 import { asHoldfastError, type ErrorRecord, fromErrorRecord, HoldfastError, toErrorRecord } from "../lib/errors.ts";
+import type { HookFailure } from "../model/hook.ts";
 import type { Outcome, Report } from "../model/job.ts";
 import { finishCheck } from "./check-results.ts";
 import { commitBackup } from "./commit.ts";
@@ -56,10 +57,14 @@ async function end(ports: ControlPorts, settings: Pick<ControlSettings, "maxAtte
     await requireLease(db, claim);
     if (outcome.status === "cancelled") await cancelAttempt(ports, db, attempt);
     else await failFor(ports, db, attempt, { error: knownError(outcome.error), settings });
-    const { instanceId } = await getJobRow(db, attempt.jobId);
-    if (instanceId !== null) await raiseHookFailures(ports, db, { attemptId: attempt.id, instanceId, failures: outcome.hookFailures ?? [] });
+    if (outcome.hookFailures !== undefined) await raiseForJob(ports, db, attempt, outcome.hookFailures);
   });
   if (outcome.status === "failed") await tryBringTailsBack(ports);
+}
+
+async function raiseForJob(ports: ControlPorts, db: CatalogDb, attempt: AttemptRow, failures: readonly HookFailure[]): Promise<void> {
+  const { instanceId } = await getJobRow(db, attempt.jobId);
+  if (instanceId !== null) await raiseHookFailures(ports, db, { attemptId: attempt.id, instanceId, failures });
 }
 
 /** An agent of another version may know codes that this one does not. */

@@ -9,23 +9,25 @@ import type { ControlPorts } from "./ports.ts";
  * restores. `openLogIndex` brings them back itself (`watchedLogIndex`). Throws, after all, what a repository throws that
  * does not answer; then these segments are looked into again.
  */
-export function lookIntoSegments({ catalog }: Pick<ControlPorts, "catalog">, openLogIndex: OpenLogIndex): () => Promise<void> {
-  let seen = new Set<string>();
+export function lookIntoSegments({ catalog, segmentsToLookInto }: Pick<ControlPorts, "catalog" | "segmentsToLookInto">, openLogIndex: OpenLogIndex): () => Promise<void> {
+  let isFirst = true;
   return async () => {
-    const replacing = await replacingSegments(catalog.db);
-    const open = replacing.filter((segmentId) => !seen.has(segmentId));
-    seen = new Set(replacing.filter((segmentId) => seen.has(segmentId)));
+    // Those of processes before; a commit of this one adds its segment, so that no pass has to search all tails for it.
+    if (isFirst) for (const segmentId of await replacingSegments(catalog.db)) segmentsToLookInto.add(segmentId);
+    isFirst = false;
     const failed: unknown[] = [];
-    for (const segmentId of open) {
-      const ref = await getPiece(catalog.db, segmentId);
-      if (ref === null) continue;
+    for (const segmentId of segmentsToLookInto) {
       try {
-        await openLogIndex(ref);
-        seen.add(segmentId);
+        const ref = await getPiece(catalog.db, segmentId);
+        if (ref !== null) await openLogIndex(ref);
       } catch (error) {
-        // Where the tails came back the segment is none any more, and the finding tells of it.
-        if ((await getPiece(catalog.db, segmentId)) !== null) failed.push(error);
+        if ((await getPiece(catalog.db, segmentId)) !== null) {
+          failed.push(error);
+          continue;
+        }
+        // The tails came back, and the finding tells of it.
       }
+      segmentsToLookInto.delete(segmentId);
     }
     if (failed.length > 0) throw failed[0];
   };

@@ -18,6 +18,8 @@ export interface ControlPorts {
   readonly newId: NewId;
   readonly log: Log;
   readonly queue: Queue;
+  /** Segments of log that were committed and that this process has not looked into yet. */
+  readonly segmentsToLookInto: Set<string>;
 }
 
 export interface ControlSettings {

@@ -7,6 +7,7 @@ import { chooseRestore } from "../model/restore-plan.ts";
 import type { Backup } from "../model/backup.ts";
 import type { Order, ResealReport } from "../model/job.ts";
 import { backupPrefix, INDEX_NAME, packName } from "../model/manifest.ts";
+import { passThrough } from "../storage/pass-through.ts";
 import { coverageOf, summarize, requireInstance } from "./instances-view.ts";
 import { factsOf, keysOf, openWorld, RECIPIENTS, store, storeBackup, submit, type World } from "./control.fixture.ts";
 import { claim } from "./dispatch.ts";
@@ -131,7 +132,7 @@ describe("resealing a chain", () => {
     await requestReseal(world.ports, incremental);
     const order = await claimReseal();
     const report = await storeCopy(order);
-    const dying = { ...world.ports, storages: new Map([["main", { ...methodsOf(world), put: async (...args: Parameters<World["storage"]["put"]>) => { await world.storage.put(...args); throw new Error("crash"); } }]]) }; // prettier-ignore
+    const dying = { ...world.ports, storages: new Map([["main", passThrough(world.storage, { put: async (...args) => { await world.storage.put(...args); throw new Error("crash"); } })]]) }; // prettier-ignore
     await finishAttempt(dying, world.dispatcher, order, { status: "done", report }).catch(() => undefined);
     expect(await backups()).toHaveLength(2);
     await world.restart();
@@ -180,10 +181,3 @@ describe("resealing a chain", () => {
     expect(await backups()).toHaveLength(2);
   });
 });
-
-function methodsOf({ storage }: World): World["storage"] {
-  return {
-    put: (...args) => storage.put(...args), get: (...args) => storage.get(...args), stat: (key) => storage.stat(key), list: (prefix) => storage.list(prefix),
-    delete: (keys) => storage.delete(keys), leftovers: (options) => storage.leftovers(options), describe: () => storage.describe(),
-  }; // prettier-ignore
-}

@@ -3,14 +3,13 @@ import type { HoldfastError } from "../lib/errors.ts";
 import type { BackupOrder } from "../model/job.ts";
 import type { WrittenPacks } from "../pack/contract.ts";
 import { Spool } from "../pack/spool.ts";
-import { writePacks } from "../pack/write.ts";
+import { PACK_BYTES, writePacks } from "../pack/write.ts";
 import { bufferExhausted } from "./buffer-exhausted.ts";
 import type { JobPorts } from "./ports.ts";
 import { ProgressMeter } from "./progress-meter.ts";
 
 /** A stalled repository makes no event: progress must tell of it all the same. */
 const PROGRESS_EVERY_MS = 1_000;
-const PACK_BYTES_AT_MOST = 24 * 1024 * 1024;
 /** One pack being filled, two being uploaded, and the frames on their way. */
 const PACKS_IN_BUDGET = 4;
 
@@ -46,7 +45,7 @@ export function openWay(ports: JobPorts, order: BackupOrder, source: BackupSourc
       const written = await writePacks(source.stream, {
         recipients: order.sealing.recipients,
         compressionLevel: order.sealing.compressionLevel,
-        packBytes: Math.min(PACK_BYTES_AT_MOST, Math.floor(bufferBytes / PACKS_IN_BUDGET)),
+        packBytes: Math.min(PACK_BYTES, Math.floor(bufferBytes / PACKS_IN_BUDGET)),
         bufferBytes,
         signal: spool.signal,
         store: spool.store,

@@ -11,7 +11,7 @@ export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
   /** Which errors another try may help against; what their table says unless told. */
   readonly mayRetry?: (error: unknown) => boolean;
-  readonly onRetry?: (error: unknown, pauseMs: number) => void;
+  readonly onRetry?: ((error: unknown, pauseMs: number) => void) | undefined;
   /** In [0, 1); stands in for chance in tests. */
   readonly random?: () => number;
 }

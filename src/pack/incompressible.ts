@@ -21,7 +21,7 @@ const sample = Buffer.allocUnsafeSlow(SAMPLES * SAMPLE_BYTES);
 function sampleBytesAt(level: number): number {
   const { buffer, byteLength } = zstdCompressSync(sample, { params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: 2 * sample.byteLength });
   // Left to the garbage collector, which has little to do on a thread that compresses, these grew by 30 MiB within a minute.
-  (buffer).transfer(0);
+  buffer.transfer(0);
   return byteLength;
 }
 

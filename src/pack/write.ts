@@ -11,7 +11,9 @@ import { Uploads } from "./uploads.ts";
 import { WriteThreads } from "./write-threads.ts";
 
 const MIB = 1024 * 1024;
-const DEFAULTS = { packBytes: 24 * MIB, frameBytes: 4 * MIB, bufferBytes: 128 * MIB, storesAtOnce: 2 };
+/** What packs have unless told. */
+export const PACK_BYTES = 24 * MIB;
+const DEFAULTS = { packBytes: PACK_BYTES, frameBytes: 4 * MIB, bufferBytes: 128 * MIB, storesAtOnce: 2 };
 /** Headers that are ready before their pack begins: making one takes milliseconds of curve arithmetic per recipient. */
 const HEADERS_AHEAD = 2;
 

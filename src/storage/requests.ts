@@ -20,7 +20,7 @@ export const sendPlainly: SendRequest = (request) => request();
 export function sendAgain(send: SendRequest, onRetry?: RetryOptions["onRetry"]): SendRequest {
   return (request, terms = {}) => {
     const tries = terms.isTriedOnce === true ? 1 : REQUEST_RETRIES.tries;
-    return retry(() => send(request, terms), { ...REQUEST_RETRIES, tries, ...(terms.signal === undefined ? {} : { signal: terms.signal }), ...(onRetry === undefined ? {} : { onRetry }) });
+    return retry(() => send(request, terms), { ...REQUEST_RETRIES, tries, signal: terms.signal, onRetry });
   };
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { ManualClock } from "../../test/fakes/agent-server.ts";
-import { systemClock } from "../lib/clock.ts";
+import { delay, systemClock } from "../lib/clock.ts";
 import { Pace } from "../lib/pace.ts";
 import { memoryStorage } from "./memory.ts";
 import { isReadableAgain, pacedBody } from "./paced-body.ts";
@@ -17,7 +17,7 @@ test("what goes up and what comes down is held to its limit", async () => {
   const storage = throttledStorage(plain, { uploadBytesPerS: 64 * 1024, downloadBytesPerS: 64 * 1024 }, new ManualClock());
   const stop = new AbortController();
   const put = storage.put("a", [bytes], { ...promised, signal: stop.signal });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await delay(50);
   stop.abort(new Error("stopped by hand"));
   await expect(put).rejects.toThrow("stopped by hand");
   expect(await plain.stat("a")).toBeNull();
@@ -27,7 +27,7 @@ test("what goes up and what comes down is held to its limit", async () => {
   const reading = (async () => {
     for await (const chunk of await storage.get("b", { signal: given.signal })) expect((chunk as Uint8Array).byteLength).toBeLessThan(bytes.byteLength);
   })();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await delay(50);
   given.abort(new Error("given up"));
   await expect(reading).rejects.toThrow("given up");
 });

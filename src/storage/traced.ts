@@ -17,7 +17,7 @@ export function tracedStorage(storage: Storage, options: TraceOptions): Storage 
   const trace = new Trace(options);
   return passThrough(storage, {
     put: (key, body, putOptions) => trace.call("put", { key, sizeBytes: putOptions.sizeBytes }, () => storage.put(key, body, putOptions)),
-    get: (key, getOptions) => trace.stream("get", { key, ...(getOptions?.range === undefined ? {} : { range: getOptions.range }) }, () => storage.get(key, getOptions)),
+    get: (key, getOptions) => trace.stream("get", { key, range: getOptions?.range }, () => storage.get(key, getOptions)),
     stat: (key) => trace.call("stat", { key }, () => storage.stat(key)),
     list: (prefix) => trace.listing("list", { prefix }, storage.list(prefix)),
     delete: (keys) => trace.call("delete", { keys: keys.length, first: keys[0] }, () => storage.delete(keys)),

@@ -1,6 +1,7 @@
 import type { Clock } from "../../src/lib/clock.ts";
 import { HoldfastError } from "../../src/lib/errors.ts";
 import { objectsLocked } from "../../src/storage/locked-objects.ts";
+import { passThrough } from "../../src/storage/pass-through.ts";
 import type { ObjectLock, Storage } from "../../src/storage/storage.ts";
 
 /** A storage with locks beside it, for tests of what lies above the drivers; it passes the drivers' own contract. */
@@ -11,15 +12,12 @@ export function lockedStorage(storage: Storage, { clock, uncommittedMs, committe
     if (lock === undefined) throw new HoldfastError("OBJECT_NOT_FOUND", `There is no object ${key}.`);
     return lock;
   };
-  return {
+  const guarded = passThrough(storage, {
     put: async (key, body, options) => {
       const stored = await storage.put(key, body, options);
       locks.set(key, { untilMs: clock.nowMs() + uncommittedMs, isHeld: false });
       return stored;
     },
-    get: (key, options) => storage.get(key, options),
-    stat: (key) => storage.stat(key),
-    list: (prefix) => storage.list(prefix),
     delete: async (keys) => {
       const locked = keys.filter((key) => (locks.get(key)?.untilMs ?? 0) > clock.nowMs() || locks.get(key)?.isHeld === true);
       const free = keys.filter((key) => !locked.includes(key));
@@ -28,8 +26,9 @@ export function lockedStorage(storage: Storage, { clock, uncommittedMs, committe
       if (locked.length === 0) return;
       throw objectsLocked(storage.describe(), locked.map((key) => ({ key, lockedUntilMs: require(key).isHeld ? null : require(key).untilMs })));
     },
-    leftovers: (options) => storage.leftovers(options),
-    describe: () => storage.describe(),
+  });
+  return {
+    ...guarded,
     lock: {
       committedMs,
       state: async (key) => ({ lockedUntilMs: require(key).untilMs, isHeld: require(key).isHeld }),
