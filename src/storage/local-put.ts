@@ -3,7 +3,7 @@ import { link, lstat, mkdir, open, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { HoldfastError } from "../lib/errors.ts";
 import { makeFolders, syncFolder } from "../lib/folders.ts";
-import { writeAll } from "../lib/write-all.ts";
+import { writePastCache } from "../lib/write-past-cache.ts";
 import { checkKey, UNFINISHED_FOLDER } from "./keys.ts";
 import { fileSystemError, systemCode } from "./local-errors.ts";
 import { receivedBody } from "./received-body.ts";
@@ -34,7 +34,7 @@ export async function putObject(root: string, { key, body, options }: NewObject)
   const unfinished = join(folder, `${randomUUID()}.part`);
   try {
     await makeUnfinishedFolder(folder);
-    await writeFile(unfinished, receivedBody(key, body, options));
+    await writeFile(unfinished, options.sizeBytes, receivedBody(key, body, options));
     options.signal?.throwIfAborted();
     await giveName(root, unfinished, { path, key });
   } catch (error) {
@@ -56,10 +56,10 @@ function exists(key: string, cause?: unknown): HoldfastError {
   return new HoldfastError("OBJECT_EXISTS", `The object ${key} exists already and was left as it is.`, { cause });
 }
 
-async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+async function writeFile(path: string, sizeBytes: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   const file = await open(path, "wx", FILE_MODE);
   try {
-    for await (const chunk of chunks) await writeAll(file, chunk);
+    await writePastCache(file, sizeBytes, chunks);
     await file.sync();
   } finally {
     await file.close();

@@ -7,14 +7,13 @@ import { systemClock } from "../lib/clock.ts";
 import { HoldfastError } from "../lib/errors.ts";
 import { handOverChunks } from "../lib/give-back.ts";
 import { endsWith } from "../lib/given-up.ts";
+import { readPastCache } from "../lib/read-past-cache.ts";
 import { checkKey, checkRange, UNFINISHED_FOLDER } from "./keys.ts";
 import { deleteObjects } from "./local-delete.ts";
 import { fileSystemError, systemCode } from "./local-errors.ts";
 import { listObjects } from "./local-list.ts";
 import { putObject } from "./local-put.ts";
 import { defineStorage, type GetOptions, type Storage, type StoredObject } from "./storage.ts";
-
-const READ_BYTES = 1024 * 1024;
 
 const localOptionsSchema = z.strictObject({
   path: z
@@ -61,7 +60,7 @@ async function getObject(root: string, key: string, { range, signal }: GetOption
       await file.close();
       return Readable.from([], { objectMode: false });
     }
-    return endsWith(handOverChunks(file.createReadStream({ start, end: end - 1, highWaterMark: READ_BYTES })), signal);
+    return endsWith(handOverChunks(await readPastCache(file, { start, end })), signal);
   } catch (error) {
     await file.close();
     throw error;

@@ -15,6 +15,8 @@ import { until } from "../fixtures/log-collector.ts";
 import { describeUnless } from "../skip.ts";
 
 const BODY = randomBytes(3_000_000);
+/** A quarter of it is more than what a repository's disk gets at a time. */
+const LARGE = randomBytes(8_000_000);
 const KEY = "i/backups/b/000000.zst.age";
 const never = new AbortController().signal;
 
@@ -38,10 +40,10 @@ function halves(): { body: AsyncIterable<Uint8Array>; goOn: () => void } {
   const told = Promise.withResolvers<undefined>();
   async function* body(): AsyncGenerator<Uint8Array> {
     // What stands last before a wait is held back: it could be the end.
-    yield BODY.subarray(0, BODY.byteLength / 4);
-    yield BODY.subarray(BODY.byteLength / 4, BODY.byteLength / 2);
+    yield LARGE.subarray(0, LARGE.byteLength / 4);
+    yield LARGE.subarray(LARGE.byteLength / 4, LARGE.byteLength / 2);
     await told.promise;
-    yield BODY.subarray(BODY.byteLength / 2);
+    yield LARGE.subarray(LARGE.byteLength / 2);
   }
   return { body: body(), goOn: () => told.resolve(undefined) };
 }
@@ -63,7 +65,7 @@ describe("a gateway that dies", () => {
 
   it("in the middle of a write has stored nothing, and stores it when it runs again", async () => {
     const { body, goOn } = halves();
-    const putting = caught(gate.put(ground.grant(BODY), body, never));
+    const putting = caught(gate.put(ground.grant(LARGE), body, never));
     await until("some of it is there", hasSome);
     await ground.gateway.kill9();
     goOn();
@@ -72,8 +74,8 @@ describe("a gateway that dies", () => {
     expect(mayRetry(error)).toBe(true);
     expect(await stored()).toBeNull();
     await ground.gateway.start();
-    await gate.put(ground.grant(BODY), [BODY], never);
-    expect((await stored())!.equals(BODY)).toBe(true);
+    await gate.put(ground.grant(LARGE), [LARGE], never);
+    expect((await stored())!.equals(LARGE)).toBe(true);
   });
 
   it("is said to be away, as something that may pass", async () => {
@@ -87,14 +89,14 @@ describe("a gateway that dies", () => {
 
   it("by order lets a write end first", async () => {
     const { body, goOn } = halves();
-    const putting = gate.put(ground.grant(BODY), body, never);
+    const putting = gate.put(ground.grant(LARGE), body, never);
     await until("some of it is there", hasSome);
     const stopping = ground.gateway.stop();
     await until("it is told to stop", async () => (await ground.gateway.log()).some(({ msg }) => msg === "stopping"));
     goOn();
     await putting;
     expect(await stopping).toBe(0);
-    expect((await stored())!.equals(BODY)).toBe(true);
+    expect((await stored())!.equals(LARGE)).toBe(true);
   });
 
   it("while an object is read is waited for, and the rest comes when it runs again", async () => {

@@ -1,6 +1,7 @@
-import { closeSync, fchownSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fchownSync, mkdirSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { RunAs } from "../../lib/process.ts";
+import { type StagedFile, StagedWrites } from "./staged-writes.ts";
 import type { StreamSink } from "./xbstream.ts";
 
 /** What mbstream gives files and directories. */
@@ -15,8 +16,9 @@ const FOLDER_MODE = 0o700;
 export class StreamFiles implements StreamSink {
   readonly #dir: string;
   readonly #owner: RunAs | undefined;
-  /** Descriptor by path. */
-  readonly #open = new Map<string, number>();
+  readonly #writes = new StagedWrites();
+  /** By path. */
+  readonly #open = new Map<string, StagedFile>();
   readonly #folders = new Set<string>();
 
   constructor(dir: string, owner: RunAs | undefined) {
@@ -28,23 +30,23 @@ export class StreamFiles implements StreamSink {
     const full = join(this.#dir, path);
     this.#makeFolder(dirname(full));
     const file = openSync(full, "wx", FILE_MODE);
-    this.#open.set(path, file);
+    this.#open.set(path, { file });
     if (this.#owner !== undefined) fchownSync(file, this.#owner.uid, this.#owner.gid);
   }
 
   data(path: string, bytes: Uint8Array, fileOffset: number): void {
-    const file = this.#file(path);
-    for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done, bytes.byteLength - done, fileOffset + done);
+    this.#writes.write(this.#file(path), bytes, fileOffset);
   }
 
   end(path: string): void {
     const file = this.#file(path);
+    this.#writes.end(file);
     this.#open.delete(path);
-    closeSync(file);
   }
 
   /** Everything is written and closed; gives the directories to their owner. */
   finish(): void {
+    this.#writes.release();
     const owner = this.#owner;
     if (owner === undefined) return;
     // The inner ones first: once a folder is given away, its new owner may change what is in it.
@@ -56,15 +58,16 @@ export class StreamFiles implements StreamSink {
   abandon(): void {
     for (const file of this.#open.values()) {
       try {
-        closeSync(file);
+        this.#writes.close(file);
       } catch {
         // The first failure is the one to tell of.
       }
     }
     this.#open.clear();
+    this.#writes.release();
   }
 
-  #file(path: string): number {
+  #file(path: string): StagedFile {
     const file = this.#open.get(path);
     if (file === undefined) throw new Error(`${path} is not open`);
     return file;
