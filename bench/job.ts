@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { runBackup } from "../src/jobs/backup.ts";
 import { unpackChain } from "../src/jobs/materialise.ts";
 import { Phases } from "../src/jobs/phases.ts";
+import { relaxCollector } from "../src/lib/collector.ts";
 import type { BackupOrder, BackupReport } from "../src/model/job.ts";
 import type { BackupRef } from "../src/model/backup.ts";
 import { keepCompiledCode } from "../src/state-dir.ts";
@@ -42,6 +43,7 @@ const order: BackupOrder = {
   heartbeat: false,
 };
 keepCompiledCode(join(dirname(spec.repositoryPath), "cache"), process.env);
+relaxCollector();
 const ports = jobPorts({ ...spec, work: order });
 const [startMs, startCpuS] = [performance.now(), cpuSeconds()];
 const done = spec.restore === undefined ? await backUp() : await restore(spec.restore);

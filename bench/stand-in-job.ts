@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { watchBackup } from "../src/engines/mysql/backup-stream.ts";
+import { relaxCollector } from "../src/lib/collector.ts";
 import { writePacks } from "../src/pack/write.ts";
 import { keepCompiledCode } from "../src/state-dir.ts";
 import { localStorage } from "../src/storage/local.ts";
@@ -11,6 +12,7 @@ import { localStorage } from "../src/storage/local.ts";
 
 const [bytes = "", dir = "", recipient = ""] = process.argv.slice(2);
 keepCompiledCode(join(dir, "cache"), process.env);
+relaxCollector();
 const signal = new AbortController().signal;
 const storage = localStorage.open({ path: join(dir, "stand-in") });
 const tool = join(import.meta.dirname, "stand-in-tool.ts");

@@ -12,6 +12,7 @@ import { engines } from "./engines/index.ts";
 import { hookCommands } from "./config/hook-config.ts";
 import { runJob } from "./jobs/run-job.ts";
 import { type Clock, delay } from "./lib/clock.ts";
+import { relaxCollector } from "./lib/collector.ts";
 import { asHoldfastError, HoldfastError, isHoldfastError } from "./lib/errors.ts";
 import { idFactory } from "./lib/ids.ts";
 import type { Log } from "./lib/log.ts";
@@ -37,6 +38,7 @@ export async function runAgentProcess({ config, log, clock, signal }: AgentProce
   const identity = readIdentity(config.stateDir);
   const state = stateDirAt(config.stateDir);
   keepCompiledCode(state.cachePath, process.env);
+  relaxCollector();
   pinTools(config.toolPath, process.env);
   const client = clientOf(identity, config.stateDir);
   const gates = await agentGates(config, { publicKey: identity.signingPublicKey, clock, log });

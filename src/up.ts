@@ -29,6 +29,7 @@ import { keyholderIn } from "./keyholder-in.ts";
 import { sealText } from "./keys/sealed-text.ts";
 import { canonicalJson } from "./lib/canonical-json.ts";
 import { type Clock, isoTime } from "./lib/clock.ts";
+import { relaxCollector } from "./lib/collector.ts";
 import { HoldfastError } from "./lib/errors.ts";
 import { idFactory } from "./lib/ids.ts";
 import type { Log } from "./lib/log.ts";
@@ -83,6 +84,7 @@ export async function startUp(options: UpOptions): Promise<Up> {
     const state = stateDirAt(options.config.stateDir);
     await prepareStateDir(state);
     keepCompiledCode(state.cachePath, process.env);
+    relaxCollector();
     pinTools(options.config.agent.toolPath, process.env);
     const core = await openCore(options, state, closers);
     if (options.mode === "daemon") await takeUp(options, core);
