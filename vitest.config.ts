@@ -18,6 +18,8 @@ export default defineConfig({
           exclude: [SLOW],
           setupFiles,
           pool: "forks",
+          // Most of their time is waiting: for the disk, or for somebody's patience to end.
+          maxWorkers: 2,
           // Importing a module does nothing (CONTRIBUTING.md), so files may share a process: a third of the time is saved.
           isolate: false,
           // Else the first state directory made in that process would hold what it compiles, and come back after its test removed it.

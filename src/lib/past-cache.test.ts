@@ -62,8 +62,8 @@ describe("a file past the page cache", () => {
   });
 
   it("is written and read as ever where more are under way than there is memory for, and gives the memory back", async () => {
-    for (let round = 0; round < 3; round += 1) {
-      const paths = await Promise.all(Array.from({ length: 20 }, (_, number) => write(`${String(round)}-${String(number)}`, bytes)));
+    for (let round = 0; round < 2; round += 1) {
+      const paths = await Promise.all(Array.from({ length: 12 }, (_, number) => write(`${String(round)}-${String(number)}`, bytes)));
       const contents = await Promise.all(paths.map((path) => read(path, whole)));
       for (const content of contents) expect(sha256(content)).toBe(sha256(bytes));
     }
