@@ -47,6 +47,11 @@ export async function keptOf(db: CatalogDb, segmentId: string): Promise<Replaced
   return db.selectFrom("doomedObject").select(["key", "repository", "rank", "replacedByAttempt"]).where("replacedBy", "=", segmentId).where("keptBecause", "is not", null).orderBy("rank").orderBy("key").execute();
 }
 
+/** True while objects of tails that a segment has replaced are there. */
+export async function isReplacing(db: CatalogDb, segmentId: string): Promise<boolean> {
+  return (await db.selectFrom("doomedObject").select("key").where("replacedBy", "=", segmentId).limit(1).executeTakeFirst()) !== undefined;
+}
+
 /** Lets go again at its time what a segment has replaced. */
 export async function releaseReplaced(db: CatalogDb, segmentId: string): Promise<void> {
   await db.updateTable("doomedObject").set({ keptBecause: null }).where("replacedBy", "=", segmentId).execute();

@@ -125,12 +125,10 @@ async function completePiece(ports: ControlPorts, { keepReplacedMs }: Keeping, s
   await lockSegment(ports, pending, segment, [segment.object, segment.index].map(({ name }) => `${prefix}${name}`));
   await writeDocument(storageOf(ports, pending.repository), key, pending.document);
   await lockSegment(ports, pending, segment, [key]);
-  await inTransaction(ports.catalog.db, (db) => insertCommitted(ports, db, { pending, segment, keepReplacedMs }));
-  if (segment.kind === "segment") {
-    ports.segmentsToLookInto.add(segmentId);
-    // Of tails that were replaced long ago.
-    await deleteDoomedObjects(ports);
-  }
+  const hasReplaced = await inTransaction(ports.catalog.db, (db) => insertCommitted(ports, db, { pending, segment, keepReplacedMs }));
+  if (hasReplaced) ports.segmentsToLookInto.add(segmentId);
+  // Of tails that were replaced long ago.
+  if (segment.kind === "segment") await deleteDoomedObjects(ports);
   return segment;
 }
 
@@ -146,9 +144,10 @@ interface Decided extends Keeping {
   readonly segment: LogSegment;
 }
 
-async function insertCommitted(ports: ControlPorts, db: CatalogDb, { pending, segment, keepReplacedMs }: Decided): Promise<void> {
+/** Whether it replaced tails. */
+async function insertCommitted(ports: ControlPorts, db: CatalogDb, { pending, segment, keepReplacedMs }: Decided): Promise<boolean> {
   // Another call may have finished it meanwhile, and a merge may have replaced it since.
-  if ((await getPendingPiece(db, pending.id)) === null) return;
+  if ((await getPendingPiece(db, pending.id)) === null) return false;
   const { instanceId, timeline, file, startPosition, endPosition } = segment;
   const overlaps = await piecesOverlapping(db, { instanceId, timeline, fileNumber: logFileNumber(file), startPosition, endPosition });
   const tails = overlaps.filter((ref) => ref.segment.segmentId !== pending.id);
@@ -158,10 +157,12 @@ async function insertCommitted(ports: ControlPorts, db: CatalogDb, { pending, se
   await deletePendingPiece(db, pending.id);
   await deleteLogGrants(db, [pending.id]);
   const job = await db.selectFrom("attempt").innerJoin("job", "job.id", "attempt.jobId").select(["job.id", "job.instanceId"]).where("attempt.id", "=", pending.attemptId).executeTakeFirst();
-  if (job === undefined) return;
-  await clear(ports, db, { kind: "ship-failed", subject: jobSubject(job) });
-  // What failed before is over: the next failure is a first one again, with its short pause.
-  await moveJob(db, job.id, { from: ["running"], to: "running", patch: { attemptCount: 1 } });
+  if (job !== undefined) {
+    await clear(ports, db, { kind: "ship-failed", subject: jobSubject(job) });
+    // What failed before is over: the next failure is a first one again, with its short pause.
+    await moveJob(db, job.id, { from: ["running"], to: "running", patch: { attemptCount: 1 } });
+  }
+  return tails.length > 0;
 }
 
 /** Finishes pieces that a crash or a failing repository has cut short. Returns how many were finished. */

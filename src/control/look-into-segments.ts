@@ -1,4 +1,4 @@
-import { replacingSegments } from "../catalog/replaced-tails.ts";
+import { isReplacing, replacingSegments } from "../catalog/replaced-tails.ts";
 import { getPiece } from "../catalog/segments.ts";
 import type { OpenLogIndex } from "./plan-restore.ts";
 import type { ControlPorts } from "./ports.ts";
@@ -19,7 +19,8 @@ export function lookIntoSegments({ catalog, segmentsToLookInto }: Pick<ControlPo
     for (const segmentId of segmentsToLookInto) {
       try {
         const ref = await getPiece(catalog.db, segmentId);
-        if (ref !== null) await openLogIndex(ref);
+        // Where the tails are gone by now, nothing could come back.
+        if (ref !== null && (await isReplacing(catalog.db, segmentId))) await openLogIndex(ref);
       } catch (error) {
         if ((await getPiece(catalog.db, segmentId)) !== null) {
           failed.push(error);

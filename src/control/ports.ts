@@ -18,7 +18,7 @@ export interface ControlPorts {
   readonly newId: NewId;
   readonly log: Log;
   readonly queue: Queue;
-  /** Segments of log that were committed and that this process has not looked into yet. */
+  /** Segments of log that have replaced tails and that this process has not looked into yet. */
   readonly segmentsToLookInto: Set<string>;
 }
 
